@@ -1,0 +1,88 @@
+"""The command line: `linker COMMAND`. Answers go to standard output, everything else to standard error.
+
+Exit codes: 0 done; 2 bad input or usage, told in one line; 1 a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from linker.cli import evaluate, inspect, link, serve
+from linker.console import stderr
+from linker.errors import LinkerError
+
+_PLUGINS = "linker.commands"
+
+
+class _Commands(TyperGroup):
+    """The commands of this package, and those that installed packages add; the latter load when they are called.
+
+    Contexts and commands are click's, or those of the copy that newer versions of typer carry: hence `Any`.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *sorted(p.name for p in entry_points(group=_PLUGINS))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
+            command = next((_load(p) for p in entry_points(group=_PLUGINS, name=cmd_name)), None)
+        return command
+
+
+def _load(plugin: EntryPoint) -> Any:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(plugin.name)(plugin.load())
+    return typer.main.get_command(app)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Link medical mentions to concepts in SNOMED CT, UMLS, MeSH or your own terminology.",
+)
+app.command("link")(link.link)
+app.command("concept")(inspect.concept)
+app.command("search")(inspect.search)
+app.command("inspect")(inspect.inspect)
+app.command("evaluate")(evaluate.evaluate)
+app.command("serve")(serve.serve)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"medlinker {version('medlinker')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Link medical mentions to concepts in SNOMED CT, UMLS, MeSH or your own terminology."""
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one line and exit code 2."""
+    try:
+        app()
+    except LinkerError as error:
+        stderr.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except BrokenPipeError:  # `| head` closed our output: not an error, and nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

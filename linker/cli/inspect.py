@@ -1,0 +1,142 @@
+"""`linker inspect`, `linker concept` and `linker search`: what a bundle holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from linker.bundles import DEFAULT, bundle_path
+from linker.cli.shared import BundleOption, JsonOption
+from linker.errors import InvalidInput
+from linker.identifiers import split_curie, system_uri
+from linker.manifest import Manifest, read_manifest, verify
+from linker.terminology import ConceptRecord, Terminology
+
+BundleArgument = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help="A directory made by `linker build`, or `starter`.")
+]
+
+
+def inspect(bundle: BundleArgument = DEFAULT, as_json: JsonOption = False) -> None:
+    """Show what a bundle holds: concepts, names, languages, releases, models, index, sizes. Verifies every digest."""
+    path = bundle_path(bundle)
+    manifest, digest = read_manifest(path)
+    verify(path, manifest)
+    if as_json:
+        typer.echo(json.dumps({"path": str(path), "digest": digest, **asdict(manifest)}, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(_summary(str(path), digest, manifest))
+    console.print(_releases(manifest))
+    console.print(_files(manifest))
+
+
+def _summary(path: str, digest: str, manifest: Manifest) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    counts = manifest.counts
+    codes = {k.removeprefix("codes_"): n for k, n in counts.items() if k.startswith("codes_")}
+    rows = {
+        "bundle": path,
+        "digest": digest,
+        "created by": f"{manifest.created_by}, format {manifest.format}",
+        "concepts": f"{counts['concepts']:,}",
+        "names": f"{counts['names']:,} ({counts['distinct_names']:,} distinct)",
+        "languages": ", ".join(f"{tag} {n:,}" for tag, n in manifest.languages.items()),
+        "codes": ", ".join(f"{system} {n:,}" for system, n in codes.items()) or "none",
+        "encoder": f"{manifest.encoder.name}, {manifest.encoder.dimension} dimensions, {manifest.encoder.digest[:12]}",
+        "reranker": f"{manifest.reranker.name}, {manifest.reranker.digest[:12]}" if manifest.reranker else "none",
+        "index": f"{manifest.index.kind}, {manifest.index.vectors:,} vectors",
+    }
+    for key, value in rows.items():
+        table.add_row(Text(key, "bold"), Text(value))
+    return table
+
+
+def _releases(manifest: Manifest) -> Table:
+    table = Table(
+        "release", "version", "date", "licence", title="Releases", title_justify="left", box=None, pad_edge=False
+    )
+    for release in manifest.releases:
+        table.add_row(*(Text(release[key] or "not stated") for key in ("source", "version", "date", "licence")))
+    return table
+
+
+def _files(manifest: Manifest) -> Table:
+    table = Table("file", "bytes", "sha256", title="Files", title_justify="left", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    for name, entry in sorted(manifest.files.items()):
+        table.add_row(name, f"{entry.size:,}", entry.sha256[:12])
+    table.add_row("total", f"{sum(e.size for e in manifest.files.values()):,}", "")
+    return table
+
+
+def concept(
+    concept_id: Annotated[str, typer.Argument(metavar="ID", help="A concept id, for example SNOMEDCT:22298006.")],
+    bundle: BundleOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one concept: names, semantic types, parents, codes."""
+    record = _terminology(bundle).concept(concept_id)
+    if as_json:
+        row = {"system": system_uri(split_curie(concept_id)[0]), **asdict(record)}
+        del row["concept"]
+        typer.echo(json.dumps(row, indent=2, ensure_ascii=False))
+    else:
+        Console().print(_concept_table(record))
+
+
+def _concept_table(record: ConceptRecord) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    names = "\n".join(f"{n.name}  [{n.language}, {n.term_type}, {n.source}]" for n in record.names)
+    codes = "\n".join(f"{c.system}:{c.code}  [{c.relation}]" for c in record.codes)
+    rows = {
+        "concept": record.concept_id + (" (retired)" if record.retired else ""),
+        "preferred name": record.preferred_name,
+        "semantic types": ", ".join(record.semantic_types),
+        "definition": record.definition,
+        "parents": ", ".join(record.parents),
+        "names": names,
+        "codes": codes,
+    }
+    for key, value in rows.items():
+        if value:
+            table.add_row(Text(key, "bold"), Text(value))
+    return table
+
+
+def search(
+    prefix: Annotated[str, typer.Argument(help="The beginning of a name, in any case.")],
+    bundle: BundleOption = DEFAULT,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most concepts to show.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List concepts with a name that begins with PREFIX."""
+    terminology = _terminology(bundle)
+    found = terminology.search(prefix, limit=limit)
+    rows = [(terminology.concept_id(c), terminology.preferred_name(c), name) for name, c in found]
+    if as_json:
+        for row in rows:
+            typer.echo(
+                json.dumps(dict(zip(("concept_id", "preferred_name", "name"), row, strict=True)), ensure_ascii=False)
+            )
+        return
+    if not rows:
+        raise InvalidInput(
+            "no name begins with it; try fewer letters, or `linker link` for similar names", field="PREFIX"
+        )
+    table = Table("concept", "preferred name", "found under", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _terminology(bundle: str) -> Terminology:
+    path = bundle_path(bundle)
+    verify(path, read_manifest(path)[0])
+    return Terminology(path)

@@ -1,0 +1,116 @@
+"""`linker link`: mentions to concepts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from linker.bundles import DEFAULT
+from linker.cli.shared import (
+    BundleOption,
+    JsonOption,
+    LanguageOption,
+    TypesOption,
+    VocabularyOption,
+)
+from linker.errors import InvalidInput
+from linker.jsonlines import link_line, read_mentions
+from linker.pipeline import Linker, Options
+from linker.records import Candidate, ConceptFilter, Link, RerankMode
+
+SHOWN_CODES = ("SNOMEDCT", "UMLS", "MESH")
+
+
+def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
+    text: Annotated[
+        list[str] | None, typer.Argument(help="Mentions. Without any, JSON lines on standard input.")
+    ] = None,
+    bundle: BundleOption = DEFAULT,
+    top_k: Annotated[int, typer.Option("-k", "--top-k", help="Candidates for a mention, 1 to 1,000.")] = 5,
+    as_json: JsonOption = False,
+    semantic_type: TypesOption = None,
+    vocabulary: VocabularyOption = None,
+    language: LanguageOption = None,
+    rerank: Annotated[
+        RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
+    ] = RerankMode.AUTO,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Below it the outcome is no_match, 0 to 1. Default: the bundle's own.")
+    ] = None,
+) -> None:
+    """Link mentions to concepts.
+
+    With TEXT, prints a table (or JSON with --json). Without, reads JSON lines from standard input and writes one line
+    for each, in the same order:
+
+      echo '{"mention": "heart attack"}' | linker link
+
+    In: mention, and optionally context, begin, end (code points of the mention in its context). Out: mention, outcome
+    (match, or no_match with its reason) and candidates, best first.
+    """
+    wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
+    options = Options(top_k=top_k, filter=wanted, rerank=rerank, min_confidence=min_confidence)
+    options.check()
+    if text:
+        links = Linker.open(bundle).link(text, options)
+        if as_json:
+            _write(links)
+        else:
+            Console().print(links_table(links))
+        return
+    if sys.stdin.isatty():
+        raise InvalidInput("expected mentions as arguments, or JSON lines on standard input", field="TEXT")
+    linker = Linker.open(bundle)
+    for batch in read_mentions(sys.stdin.buffer, "stdin"):
+        _write(linker.link(batch, options))
+
+
+def _write(links: Sequence[Link]) -> None:
+    for link_ in links:
+        sys.stdout.buffer.write(link_line(link_).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def links_table(links: Sequence[Link], *, best_only: bool = False) -> Table:
+    """A table of links for people; `best_only` leaves out all but the first candidate."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("mention", "concept", "preferred name", "SNOMED CT", "UMLS", "MeSH"):
+        table.add_column(column, overflow="fold")
+    table.add_column("conf.", justify="right")
+    table.add_column("found by")
+    for link_ in links:
+        shown = link_.candidates[: 1 if best_only else None]
+        verdict = "" if link_.nil_reason is None else f"NIL: {link_.nil_reason}"
+        if verdict:
+            table.add_row(Text(link_.mention.text), Text(verdict, "yellow"))
+        for position, candidate in enumerate(shown):
+            first = position == 0 and not verdict
+            mention = Text(link_.mention.text, "bold") if first else Text("  or" if verdict else "")
+            table.add_row(mention, *_cells(candidate), style=None if first else "dim")
+    return table
+
+
+def _cells(candidate: Candidate) -> list[Text]:
+    how = str(candidate.source)
+    if candidate.source != "exact":
+        how += f" {candidate.similarity:.2f}"
+    if candidate.rerank_score is not None:
+        how += f", reranked {candidate.rerank_score:+.1f}"
+    if candidate.matched_name.lower() != candidate.preferred_name.lower():
+        how += f" “{candidate.matched_name}”"
+    codes = [_codes(candidate, system) for system in SHOWN_CODES]
+    return [
+        Text(t) for t in (candidate.concept_id, candidate.preferred_name, *codes, f"{candidate.confidence:.2f}", how)
+    ]
+
+
+def _codes(candidate: Candidate, system: str) -> str:
+    prefix, _, local = candidate.concept_id.partition(":")
+    own = [local] if prefix == system else []
+    return " ".join(dict.fromkeys([*own, *(c.code for c in candidate.codes if c.system == system)]))

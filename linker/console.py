@@ -1,0 +1,75 @@
+"""What the command line shows: progress with a rate and an ETA, and errors as one clear line. All on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+stderr = Console(stderr=True, highlight=False)
+
+Advance = Callable[[int], object]
+_LINE_EVERY_S = 10.0
+
+
+class _Rate(ProgressColumn):
+    """Items a second since the task began."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        rate = task.finished_speed or task.speed or 0.0
+        return Text(f"{rate:,.0f} {self._unit}/s")
+
+
+@contextmanager
+def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
+    """A progress bar for `total` items; without a terminal, a line every ten seconds and one at the end.
+
+    Gives a function to call with the number of items done since the last call.
+    """
+    if stderr.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(unit),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=stderr) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.advance(task, done)
+    else:
+        lines = _Lines(what, total, unit)
+        yield lines.advance
+        lines.close()
+
+
+class _Lines:
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._done = 0
+        self._started = self._last = time.monotonic()
+
+    def advance(self, done: int) -> None:
+        self._done += done
+        now = time.monotonic()
+        if now - self._last >= _LINE_EVERY_S:
+            self._last = now
+            rate = self._done / (now - self._started)
+            left = (self._total - self._done) / rate
+            self._print(f"{self._done:,}/{self._total:,} {self._unit}, {rate:,.0f}/s, {left:.0f} s left")
+
+    def close(self) -> None:
+        elapsed = max(time.monotonic() - self._started, 1e-6)
+        self._print(f"{self._done:,} {self._unit} in {elapsed:.1f} s ({self._done / elapsed:,.0f}/s)")
+
+    def _print(self, text: str) -> None:
+        print(f"{self._what}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal's door

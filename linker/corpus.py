@@ -1,0 +1,80 @@
+"""Gold corpora: JSON lines, one note a line.
+
+    {"doc_id": "1", "text": "..." or null, "mentions": [{"begin": 4, "end": 9, "mention": "...", "gold": ["D001260"]}]}
+
+begin and end are code points into `text` (null without one); an empty `gold` is NIL; a mention with `"composite": true`
+and parts joined by `|` names several concepts at once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from linker.errors import InvalidInput
+from linker.records import Mention
+
+
+@dataclass(frozen=True, slots=True)
+class GoldMention:
+    """What an annotator said. parts: the surface forms to link, one unless the mention is composite."""
+
+    note_id: str
+    parts: tuple[Mention, ...]
+    gold: frozenset[str]
+
+
+def read_corpus(path: Path, *, prefix: str = "") -> list[GoldMention]:
+    """Every gold mention, in order; `prefix` makes bare gold ids CURIEs. Plain, .gz or .xz.
+
+    Raises `InvalidInput` naming file, line and field.
+    """
+    mentions: list[GoldMention] = []
+    for line, raw in _lines(path):
+        try:
+            note = json.loads(raw)
+            rows = list(enumerate(note["mentions"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise InvalidInput(
+                "expected a JSON object with doc_id, text and mentions", field=f"{path}:{line}"
+            ) from error
+        for position, row in rows:
+            field = f"{path}:{line}: mentions[{position}]"
+            try:
+                mentions.append(_gold(note, row, prefix))
+            except InvalidInput as error:
+                raise InvalidInput(error.description, field=f"{field}.begin") from error
+            except (TypeError, KeyError) as error:
+                raise InvalidInput("expected doc_id, a string mention and a list gold", field=field) from error
+    if not mentions:
+        raise InvalidInput("no gold mention; expected JSON lines with doc_id, text and mentions", field=str(path))
+    return mentions
+
+
+def _gold(note: dict[str, Any], row: dict[str, Any], prefix: str) -> GoldMention:
+    text, surface = note.get("text") or "", row["mention"]
+    if not isinstance(surface, str) or not isinstance(row["gold"], list):
+        raise TypeError
+    gold = frozenset(f"{prefix}:{g}" if prefix and ":" not in g else g for g in row["gold"])
+    if row.get("composite") and "|" in surface:
+        return GoldMention(str(note["doc_id"]), tuple(Mention(part) for part in surface.split("|")), gold)
+    placed = Mention(surface, text, row.get("begin"), row.get("end")) if text else Mention(surface)
+    placed.check()
+    return GoldMention(str(note["doc_id"]), (placed,), gold)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    openers: dict[str, Callable[..., BinaryIO]] = {".gz": gzip.open, ".xz": lzma.open}  # type: ignore[dict-item]
+    try:
+        with openers.get(path.suffix, open)(path, "rb") as stream:
+            for line, raw in enumerate(stream, start=1):
+                if raw.strip():
+                    yield line, raw
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or "truncated or not what its extension says"
+        raise InvalidInput(f"cannot be read: {reason}", field=str(path)) from error

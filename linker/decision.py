@@ -1,0 +1,96 @@
+"""Decision: from candidates to a link with a calibrated confidence, or NIL with its reason.
+
+Confidence is a conditional logit with an outside option (McFadden, 1974): candidate i has the utility
+`similarity * s_i + exact * e_i + rerank * r_i` and "none of these" has `nil`; probabilities are their softmax. So the
+confidences of a link sum to at most 1, what is missing is the probability of NIL, and a name shared by two concepts
+is unsure by construction. The weights are fitted by maximum likelihood on gold mentions and stored in the bundle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linker.errors import BundleCorrupt
+from linker.records import TIERS, Candidate, MatchSource, NilReason
+
+FILE = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Weights of the utility, and the confidence below which a mention gets NIL.
+
+    depth: how many candidates take part in the softmax, whatever number is asked for.
+    fitted_on: the gold mentions the weights come from, in words.
+    """
+
+    similarity: float
+    exact: float
+    rerank: float
+    nil: float
+    threshold: float
+    depth: int
+    fitted_on: str
+
+    def to_json(self) -> bytes:
+        """The bytes of `calibration.json`."""
+        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a `calibration.json`. Raises `BundleCorrupt`."""
+    try:
+        value = json.loads(path.read_bytes())
+        return Calibration(**{field.name: value[field.name] for field in fields(Calibration)})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BundleCorrupt(f"{path}: expected a calibration ({type(error).__name__})") from error
+
+
+def features(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    """Similarity, exact hit (0 or 1) and rerank score (0 where the cross-encoder did not run): (n, 3).
+
+    Of several exact hits only those of the best term type count as such: who writes "migraine" means the concept that
+    is called so before one that has it for a synonym.
+    """
+    exact = [TIERS.get(c.term_type, 1) if c.source is MatchSource.EXACT else None for c in candidates]
+    best = min((tier for tier in exact if tier is not None), default=None)
+    rows = [
+        (c.similarity, tier is not None and tier == best, c.rerank_score or 0.0)
+        for c, tier in zip(candidates, exact, strict=True)
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(candidates), 3)
+
+
+def confidences(candidates: Sequence[Candidate], calibration: Calibration) -> NDArray[np.float64]:
+    """Probability of each candidate, (n,), in [0, 1]; 0 beyond the calibration's depth."""
+    taking_part = candidates[: calibration.depth]
+    weights = np.array([calibration.similarity, calibration.exact, calibration.rerank])
+    utilities = np.append(features(taking_part) @ weights, calibration.nil)
+    odds = np.exp(utilities - utilities.max())
+    probabilities = np.zeros(len(candidates))
+    probabilities[: len(taking_part)] = (odds / odds.sum())[:-1]
+    return probabilities
+
+
+def decide(
+    candidates: Sequence[Candidate], calibration: Calibration, *, min_confidence: float | None = None
+) -> tuple[tuple[Candidate, ...], NilReason | None]:
+    """The candidates with their confidence, in the order they came, and why the first is not the answer, if so.
+
+    min_confidence: in [0, 1]; None takes the calibration's own threshold.
+    """
+    if not candidates:
+        return (), NilReason.NO_CANDIDATE
+    threshold = calibration.threshold if min_confidence is None else min_confidence
+    sure = confidences(candidates, calibration)
+    decided = tuple(replace(c, confidence=float(p)) for c, p in zip(candidates, sure, strict=True))
+    if sure[0] >= threshold:
+        return decided, None
+    # Some candidate is likely right, but no single one: the mention is known and its meaning is not.
+    return decided, NilReason.AMBIGUOUS if sure.sum() >= threshold else NilReason.BELOW_THRESHOLD

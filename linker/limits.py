@@ -1,0 +1,21 @@
+"""What a server accepts. The comments in `protos/` state the same figures; lengths are in characters (code points)."""
+
+from __future__ import annotations
+
+MAX_MENTIONS = 1024
+MAX_MENTION_LENGTH = 1024
+MAX_MENTION_ID_LENGTH = 64
+MAX_CONTEXT_LENGTH = 8192
+DEFAULT_TOP_K = 5
+MAX_TOP_K = 100
+MAX_FILTER_VALUES = 64
+MAX_FILTER_VALUE_LENGTH = 128
+MAX_DIGEST_LENGTH = 64
+MAX_CONCEPT_ID_LENGTH = 128
+MAX_CONCEPT_IDS = 1000
+MAX_QUERY_LENGTH = 1024
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+MAX_PAGE_TOKEN_LENGTH = 16_384  # bundles hold names of any length, and a token holds one
+MAX_VIOLATIONS = 50  # more than about 150 no longer fit into the trailers of a response
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024

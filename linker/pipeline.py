@@ -1,0 +1,123 @@
+"""The walk: mentions are normalised, encoded, retrieved for, reranked and decided, once each, in this order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter_ns
+
+from linker.bundle import Bundle, open_bundle
+from linker.bundles import DEFAULT, bundle_path
+from linker.decision import decide
+from linker.errors import InvalidInput
+from linker.records import EVERYTHING, Candidate, ConceptFilter, Link, Mention, RerankMode
+from linker.reranking import is_certain
+from linker.surface import normalise
+
+MAX_TOP_K = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How mentions are linked.
+
+    top_k: candidates returned for a mention, 1 to 1,000. min_confidence: below it NIL, in [0, 1]; None takes the
+    bundle's own threshold.
+    """
+
+    top_k: int = 5
+    filter: ConceptFilter = EVERYTHING
+    rerank: RerankMode = RerankMode.AUTO
+    min_confidence: float | None = None
+
+    def check(self) -> None:
+        """Raise `InvalidInput` where a value is out of its range."""
+        if not 1 <= self.top_k <= MAX_TOP_K:
+            raise InvalidInput(f"expected 1 to {MAX_TOP_K}, got {self.top_k}", field="top_k")
+        if self.min_confidence is not None and not 0.0 <= self.min_confidence <= 1.0:
+            raise InvalidInput(f"expected 0 to 1, got {self.min_confidence}", field="min_confidence")
+
+
+DEFAULTS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one batch went, in nanoseconds."""
+
+    encode_ns: int
+    search_ns: int
+    rerank_ns: int
+    decide_ns: int
+
+
+class Linker:
+    """Links mentions to the concepts of one bundle. Immutable and safe to share between threads.
+
+    >>> linker = Linker.open()  # doctest: +SKIP
+    >>> linker.link(["heart attack"])[0].concept.concept_id  # doctest: +SKIP
+    'SNOMEDCT:22298006'
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    @classmethod
+    def open(cls, bundle: str | os.PathLike[str] = DEFAULT, *, workers: int | None = None) -> Linker:
+        """Verify and open a bundle, given as a directory or a name; the default is the starter.
+
+        workers: threads that share a batch; None takes every core. Raises `BundleError` and its kinds, naming the file.
+        """
+        return cls(open_bundle(bundle_path(os.fspath(bundle)), workers=workers or os.cpu_count() or 1))
+
+    def link(self, mentions: Iterable[Mention | str], options: Options = DEFAULTS) -> list[Link]:
+        """One link for each mention, in order. A batch is the only call: one mention is a list of one.
+
+        Raises `InvalidInput` naming the field; nothing else depends on what a mention says.
+        """
+        return self.link_timed(mentions, options)[0]
+
+    def link_timed(self, mentions: Iterable[Mention | str], options: Options) -> tuple[list[Link], Timings]:
+        """As `link`, with the time each room took."""
+        batch = [m if isinstance(m, Mention) else Mention(m) for m in mentions]
+        options.check()
+        for position, mention in enumerate(batch):
+            mention.check(f"mentions[{position}]")
+        names = [normalise(mention.text) for mention in batch]
+        distinct = {name: row for row, name in enumerate(dict.fromkeys(name for name in names if name))}
+
+        started = perf_counter_ns()
+        embeddings, truncated = self.bundle.encoder.encode(list(distinct))
+        encoded = perf_counter_ns()
+        depth = max(options.top_k, self.bundle.calibration.depth)
+        found = self.bundle.retriever.retrieve(list(distinct), embeddings, depth=depth, wanted=options.filter)
+        searched = perf_counter_ns()
+        candidates = self._rerank(batch, [found[distinct[name]] if name else [] for name in names], options)
+        reranked = perf_counter_ns()
+        links = [
+            self._decided(
+                mention, candidates[row], options, truncated=bool(names[row] and truncated[distinct[names[row]]])
+            )
+            for row, mention in enumerate(batch)
+        ]
+        timings = Timings(encoded - started, searched - encoded, reranked - searched, perf_counter_ns() - reranked)
+        return links, timings
+
+    def _rerank(
+        self, mentions: Sequence[Mention], candidates: list[list[Candidate]], options: Options
+    ) -> list[list[Candidate]]:
+        reranker = self.bundle.reranker
+        if reranker is None or options.rerank is RerankMode.NEVER:
+            return candidates
+        always = options.rerank is RerankMode.ALWAYS
+        rows = [row for row, found in enumerate(candidates) if found and (always or not is_certain(found))]
+        reranked = reranker.rerank([mentions[row] for row in rows], [candidates[row] for row in rows])
+        by_row = dict(zip(rows, reranked, strict=True))
+        return [by_row.get(row, found) for row, found in enumerate(candidates)]
+
+    def _decided(self, mention: Mention, candidates: list[Candidate], options: Options, *, truncated: bool) -> Link:
+        decided, reason = decide(candidates, self.bundle.calibration, min_confidence=options.min_confidence)
+        codes = self.bundle.terminology.codes
+        shown = tuple(replace(c, codes=codes(c.concept)) for c in decided[: options.top_k])
+        return Link(mention, shown, reason, truncated)

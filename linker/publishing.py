@@ -1,0 +1,78 @@
+"""Atomic publication of a directory: readers see the old bundle or the new one, at any point of a kill.
+
+Files are written and fsynced beside the target, then the two directories change places in one system call
+(renameat2(2) with RENAME_EXCHANGE). Where the file system has no exchange, the old directory is moved aside first; a
+kill between the two renames is then repaired by the next publication, which finds the old one aside.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextmanager
+def publish(target: Path) -> Iterator[Path]:
+    """Give a fresh directory to fill; on a clean exit it becomes `target`, on an error nothing is left of it.
+
+    Raises OSError when the parent cannot be written.
+    """
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - resolve() would follow a link at the target itself
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.old")
+    if aside.exists() and not target.exists():
+        aside.rename(target)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    staging.chmod(0o755)
+    try:
+        yield staging
+        _sync(staging)
+        _replace(staging, target, aside)
+        _sync_directory(target.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(staging: Path, target: Path, aside: Path) -> None:
+    if not target.exists():
+        staging.rename(target)
+    elif not _exchange(staging, target):
+        shutil.rmtree(aside, ignore_errors=True)
+        target.rename(aside)
+        staging.rename(target)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two paths atomically; False where the platform or the file system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    return bool(renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def _sync(directory: Path) -> None:
+    for path in sorted(directory.rglob("*")):
+        if path.is_dir():
+            _sync_directory(path)
+        else:
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+    _sync_directory(directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,130 @@
+"""What the rooms hand to one another: mention, candidate, link. Frozen, and never holding nonsense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from linker.errors import InvalidInput
+
+
+class MatchSource(StrEnum):
+    """How a candidate was found."""
+
+    EXACT = "exact"  # the normalised surface form is one of the concept's names
+    DENSE = "dense"  # nearest name in the encoder's space
+
+
+# How much an exact hit on a name of this type says: a preferred name more than a synonym, a related one least.
+TIERS = {"preferred": 0, "fully_specified": 0, "synonym": 1, "related": 2}
+
+
+class NilReason(StrEnum):
+    """Why a mention got no concept."""
+
+    NO_CANDIDATE = "no_candidate"  # nothing to search for, or the filter leaves nothing to find
+    BELOW_THRESHOLD = "below_threshold"  # the best candidate is not likely enough
+    AMBIGUOUS = "ambiguous"  # the name belongs to several concepts and nothing tells them apart
+
+
+class RerankMode(StrEnum):
+    """Whether the cross-encoder runs, where the bundle has one."""
+
+    AUTO = "auto"  # unless the mention is verbatim a name of exactly one concept
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A surface form, and where it stands in its context when there is one.
+
+    begin, end: half-open range of Unicode code points in `context`; None when the place is not known.
+    """
+
+    text: str
+    context: str = ""
+    begin: int | None = None
+    end: int | None = None
+
+    def check(self, field: str = "mention") -> None:
+        """Raise `InvalidInput`, with a path under `field`, where begin and end do not describe `text` in `context`."""
+        if self.begin is None and self.end is None:
+            return
+        if self.begin is None or self.end is None:
+            raise InvalidInput("begin and end go together; one is missing", field=f"{field}.begin")
+        if not 0 <= self.begin < self.end <= len(self.context):
+            message = f"expected 0 <= begin < end <= {len(self.context)} (code points), got {self.begin}..{self.end}"
+            raise InvalidInput(message, field=f"{field}.begin")
+        if self.context[self.begin : self.end] != self.text:
+            raise InvalidInput("context[begin:end] is not the mention; offsets are code points", field=f"{field}.begin")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A concept's identifier in a vocabulary. relation: SSSOM predicate, a CURIE."""
+
+    system: str
+    code: str
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A concept proposed for a mention, with every score that put it where it is.
+
+    term_type: what `matched_name` is to the concept: preferred, fully_specified, synonym or related.
+    similarity: cosine of the mention and `matched_name`, in [-1, 1]; 1 for an exact hit.
+    rerank_score: the cross-encoder's logit; None where it did not run.
+    confidence: calibrated probability, in [0, 1], that this is the right concept. A link's sum to at most 1.
+    concept: row of the concept in its bundle.
+    """
+
+    concept: int
+    concept_id: str
+    preferred_name: str
+    matched_name: str
+    term_type: str
+    source: MatchSource
+    similarity: float
+    semantic_types: tuple[str, ...] = ()
+    codes: tuple[Code, ...] = ()
+    rerank_score: float | None = None
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A mention and its candidates, best first; `nil_reason` says why none of them is the answer.
+
+    truncated: the encoder saw only the beginning of the mention.
+    """
+
+    mention: Mention
+    candidates: tuple[Candidate, ...]
+    nil_reason: NilReason | None = None
+    truncated: bool = False
+
+    @property
+    def concept(self) -> Candidate | None:
+        """The answer, or None for NIL."""
+        return self.candidates[0] if self.candidates and self.nil_reason is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptFilter:
+    """Which concepts may be candidates. Empty fields do not restrict; values of one field are alternatives.
+
+    semantic_types: as the ontology writes them. vocabularies: prefixes ("SNOMEDCT"); the concept's own or one it has
+    a code in. languages: BCP-47 tags of the names searched; "es" takes "es-MX" too.
+    """
+
+    semantic_types: frozenset[str] = frozenset()
+    vocabularies: frozenset[str] = frozenset()
+    languages: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.semantic_types or self.vocabularies or self.languages)
+
+
+EVERYTHING = ConceptFilter()

@@ -1,0 +1,186 @@
+"""Every request is checked here, field by field, before anything is done with it.
+
+A violation names its field and says what was expected. It never holds text of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from linker import limits
+from linker.errors import InvalidInput
+from linker.pipeline import Options
+from linker.records import ConceptFilter, Mention
+from linker.v1 import linking_service_pb2 as linking
+from linker.v1 import terminology_service_pb2 as terminology
+from linker.wire import RERANK_MODES
+
+_ENCODINGS = {linking.OFFSET_UNIT_UTF16: ("utf-16-le", 2), linking.OFFSET_UNIT_UTF8: ("utf-8", 1)}
+
+
+class Violation(NamedTuple):
+    """A field that is not acceptable: its path, for example `mentions[3].text`, and what was expected."""
+
+    field: str
+    description: str
+
+
+class InvalidRequest(InvalidInput):
+    """A request with fields that are not acceptable: at least one violation, at most 50."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(violations[0].description, field=violations[0].field)
+        self.violations = tuple(violations)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """A checked request to link mentions. ids: as the client gave them, aligned with `mentions`."""
+
+    mentions: tuple[Mention, ...]
+    ids: tuple[str, ...]
+    options: Options
+    bundle_digest: str
+
+
+class _Violations:
+    """Collects violations up to the number that is reported."""
+
+    def __init__(self) -> None:
+        self._found: list[Violation] = []
+
+    @property
+    def full(self) -> bool:
+        return len(self._found) >= limits.MAX_VIOLATIONS
+
+    def add(self, field: str, description: str) -> None:
+        if not self.full:
+            self._found.append(Violation(field, description))
+
+    def check_length(self, field: str, length: int, most: int, *, least: int = 0, unit: str = "characters") -> bool:
+        """Whether `length` is within bounds; a violation where it is not."""
+        if least <= length <= most:
+            return True
+        self.add(field, f"expected {least:,} to {most:,} {unit}, got {length:,}")
+        return False
+
+    def raise_any(self) -> None:
+        if self._found:
+            raise InvalidRequest(self._found)
+
+
+def read_link_request(request: linking.LinkMentionsRequest) -> LinkRequest:
+    """The mentions and options of a request. Raises `InvalidRequest`."""
+    violations = _Violations()
+    if request.offset_unit not in linking.OffsetUnit.values():
+        violations.add("offset_unit", f"unknown enum value {request.offset_unit}")
+    options = _options(request.options, violations)
+    mentions: list[Mention] = []
+    # The number first: a message may hold a million mentions, and one violation says it all.
+    if violations.check_length("mentions", len(request.mentions), limits.MAX_MENTIONS, least=1, unit="mentions"):
+        for position, message in enumerate(request.mentions):
+            if violations.full:
+                break
+            mentions.append(_mention(message, request.offset_unit, f"mentions[{position}]", violations))
+    violations.raise_any()
+    ids = tuple(message.mention_id for message in request.mentions)
+    return LinkRequest(tuple(mentions), ids, options, request.options.bundle_digest)
+
+
+def _options(message: linking.LinkingOptions, violations: _Violations) -> Options:
+    violations.check_length("options.bundle_digest", len(message.bundle_digest), limits.MAX_DIGEST_LENGTH)
+    if not 0 <= message.top_k <= limits.MAX_TOP_K:
+        violations.add("options.top_k", f"expected 0 to {limits.MAX_TOP_K}, got {message.top_k}")
+    wanted = ConceptFilter(
+        _values("options.semantic_types", message.semantic_types, violations),
+        _values("options.vocabularies", message.vocabularies, violations),
+        _values("options.languages", message.languages, violations),
+    )
+    if message.rerank_mode not in RERANK_MODES:
+        violations.add("options.rerank_mode", f"unknown enum value {message.rerank_mode}")
+    confidence = message.min_confidence if message.HasField("min_confidence") else None
+    if confidence is not None and not 0.0 <= confidence <= 1.0:  # NaN is not in the range either
+        violations.add("options.min_confidence", f"expected 0 to 1, got {confidence:g}")
+    return Options(
+        top_k=message.top_k or limits.DEFAULT_TOP_K,
+        filter=wanted,
+        rerank=RERANK_MODES.get(message.rerank_mode, RERANK_MODES[linking.RERANK_MODE_AUTO]),
+        min_confidence=confidence,
+    )
+
+
+def _values(field: str, values: Sequence[str], violations: _Violations) -> frozenset[str]:
+    if not violations.check_length(field, len(values), limits.MAX_FILTER_VALUES, unit="values"):
+        return frozenset()
+    for position, value in enumerate(values):
+        violations.check_length(f"{field}[{position}]", len(value), limits.MAX_FILTER_VALUE_LENGTH)
+    return frozenset(values)
+
+
+def _mention(message: linking.Mention, unit: linking.OffsetUnit, path: str, violations: _Violations) -> Mention:
+    violations.check_length(f"{path}.mention_id", len(message.mention_id), limits.MAX_MENTION_ID_LENGTH)
+    violations.check_length(f"{path}.text", len(message.text), limits.MAX_MENTION_LENGTH, least=1)
+    in_bounds = violations.check_length(f"{path}.context", len(message.context), limits.MAX_CONTEXT_LENGTH)
+    if not message.HasField("context_span") or not in_bounds:
+        return Mention(message.text, message.context)
+    span = _code_points(message.context, message.context_span, unit, f"{path}.context_span", violations)
+    if span is None:
+        return Mention(message.text, message.context)
+    begin, end = span
+    if message.context[begin:end] != message.text:
+        violations.add(f"{path}.context_span", "context at this place is not text; is offset_unit right?")
+    return Mention(message.text, message.context, begin, end)
+
+
+def _code_points(
+    context: str, span: linking.TextSpan, unit: linking.OffsetUnit, path: str, violations: _Violations
+) -> tuple[int, int] | None:
+    """The span in code points, or None and a violation."""
+    encoding, width = ("", 1) if context.isascii() else _ENCODINGS.get(unit, ("", 1))
+    encoded = context.encode(encoding) if encoding else b""
+    length = len(encoded) // width if encoding else len(context)
+    if not 0 <= span.begin < span.end <= length:
+        violations.add(path, f"expected 0 <= begin < end <= {length}, got {span.begin} and {span.end}")
+        return None
+    if not encoding:
+        return span.begin, span.end
+    points: list[int] = []
+    for name, place in (("begin", span.begin), ("end", span.end)):
+        try:
+            points.append(len(encoded[: place * width].decode(encoding)))
+        except UnicodeDecodeError:
+            violations.add(f"{path}.{name}", f"{place} is inside a character, not between two")
+    return (points[0], points[1]) if len(points) == 2 else None
+
+
+def check_concept_ids(concept_ids: Sequence[str]) -> None:
+    """Raises `InvalidRequest` unless these are acceptable as `concept_ids`."""
+    violations = _Violations()
+    if violations.check_length("concept_ids", len(concept_ids), limits.MAX_CONCEPT_IDS, least=1, unit="ids"):
+        _check_ids(((f"concept_ids[{row}]", value) for row, value in enumerate(concept_ids)), violations)
+    violations.raise_any()
+
+
+def check_concept_id(concept_id: str) -> None:
+    """Raises `InvalidRequest` unless this is acceptable as `concept_id`."""
+    violations = _Violations()
+    _check_ids([("concept_id", concept_id)], violations)
+    violations.raise_any()
+
+
+def _check_ids(fields: Iterable[tuple[str, str]], violations: _Violations) -> None:
+    for field, value in fields:
+        violations.check_length(field, len(value), limits.MAX_CONCEPT_ID_LENGTH, least=1)
+
+
+def read_page_size(request: terminology.SearchConceptsRequest) -> int:
+    """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
+    violations = _Violations()
+    violations.check_length("query", len(request.query), limits.MAX_QUERY_LENGTH, least=1)
+    violations.check_length("page_token", len(request.page_token), limits.MAX_PAGE_TOKEN_LENGTH)
+    if request.page_size < 0:
+        violations.add("page_size", f"expected 0 or more, got {request.page_size}")
+    violations.raise_any()
+    return min(request.page_size or limits.DEFAULT_PAGE_SIZE, limits.MAX_PAGE_SIZE)

@@ -1,0 +1,177 @@
+"""Retrieval: from mentions to candidate concepts. The one home of FAISS.
+
+Exact hits on the table of normalised names come first, then the concepts of the nearest names. Names are searched and
+max-pooled to concepts, filters apply before the search, and the scan is exhaustive: what is found does not depend on
+how many were asked for.
+
+Vectors are signed bytes at one scale for the whole index, queries at a scale of their own, and their products are
+integers (FAISS `QT_8bit_direct_signed`): the fastest exhaustive scan there is here, and exact in what it adds up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from linker.encoding import Embeddings
+from linker.errors import BundleCorrupt, BundleMismatch
+from linker.records import TIERS, Candidate, ConceptFilter, MatchSource
+from linker.terminology import Terminology
+
+KIND = "scan,int8"
+MAX_FETCH = 4096  # names fetched for a mention at most, however many concepts share one name
+
+
+def new_index(dimension: int) -> faiss.Index:
+    """An empty index for rows scaled to signed bytes."""
+    return faiss.IndexScalarQuantizer(
+        dimension, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
+    )
+
+
+def index_scale(largest_component: float) -> float:
+    """What unit rows are multiplied with, so that the largest component in the index is 127."""
+    return 127.0 / max(largest_component, 1e-6)
+
+
+def add_embeddings(index: faiss.Index, embeddings: Embeddings, scale: float) -> None:
+    """Append unit rows, (n, dimension) float32, to an index made by `new_index`."""
+    index.add(np.clip(np.rint(embeddings * np.float32(scale)), -127, 127))
+
+
+def write_index(index: faiss.Index, path: Path) -> None:
+    """Write the index to `path`. Raises RuntimeError on a full disk."""
+    faiss.write_index(index, str(path))
+
+
+class Retriever:
+    """Finds candidates. Immutable after opening and safe to share between threads."""
+
+    def __init__(self, terminology: Terminology, index_path: Path, *, scale: float, workers: int = 1) -> None:
+        """Map the index at `index_path`. Raises `BundleCorrupt`, `BundleMismatch`."""
+        try:
+            self._index = faiss.read_index(str(index_path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            raise BundleCorrupt(f"{index_path}: expected a FAISS index") from error
+        if self._index.ntotal != terminology.name_count:
+            message = f"{index_path}: {self._index.ntotal} vectors for {terminology.name_count} names"
+            raise BundleMismatch(message)
+        self._terminology = terminology
+        self._scale = np.float32(scale)
+        self._workers = workers
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search") if workers > 1 else None
+        self._masks: dict[ConceptFilter, NDArray[np.bool_]] = {}
+
+    def retrieve(
+        self, names: Sequence[str], embeddings: Embeddings, *, depth: int, wanted: ConceptFilter | None = None
+    ) -> list[list[Candidate]]:
+        """At most `depth` candidates for each mention, best first, each concept once.
+
+        names: normalised surface forms. embeddings: (n, dimension) float32 unit rows, aligned with `names`.
+        """
+        mask = self._mask(wanted) if wanted else None
+        nearest = self._nearest_concepts(embeddings, depth, mask)
+        return [self._candidates(name, near, depth, mask) for name, near in zip(names, nearest, strict=True)]
+
+    def _candidates(
+        self, name: str, near: list[tuple[int, int, float]], depth: int, mask: NDArray[np.bool_] | None
+    ) -> list[Candidate]:
+        exact = self._exact_concepts(name, mask)
+        taken = {concept for concept, _ in exact}
+        found = [self._candidate(concept, row, MatchSource.EXACT, 1.0) for concept, row in exact]
+        dense = [entry for entry in near if entry[0] not in taken]
+        found += [self._candidate(concept, row, MatchSource.DENSE, similarity) for concept, row, similarity in dense]
+        return found[:depth]
+
+    def _candidate(self, concept: int, row: int, source: MatchSource, similarity: float) -> Candidate:
+        terminology = self._terminology
+        return Candidate(
+            concept=concept,
+            concept_id=terminology.concept_id(concept),
+            preferred_name=terminology.preferred_name(concept),
+            matched_name=terminology.name(row),
+            term_type=terminology.term_type(row),
+            source=source,
+            similarity=similarity,
+            semantic_types=terminology.semantic_types(concept),
+        )
+
+    def _exact_concepts(self, name: str, mask: NDArray[np.bool_] | None) -> list[tuple[int, int]]:
+        """(concept, name row) of each exact hit: preferred names first, then by concept id (rows are in its order)."""
+        terminology = self._terminology
+        best: dict[int, tuple[int, int]] = {}
+        for row in terminology.names_equal(name):
+            if mask is None or mask[row]:
+                tier = TIERS.get(terminology.term_type(row), 1)
+                concept = int(terminology.concept_of_name[row])
+                best[concept] = min(best.get(concept, (tier, row)), (tier, row))
+        return [(concept, row) for concept, (tier, row) in sorted(best.items(), key=lambda item: (item[1][0], item[0]))]
+
+    def _nearest_concepts(
+        self, embeddings: Embeddings, depth: int, mask: NDArray[np.bool_] | None
+    ) -> list[list[tuple[int, int, float]]]:
+        """(concept, name row, similarity), nearest first, ties by concept id; at least `depth` if there are so many."""
+        total = self._index.ntotal if mask is None else int(mask.sum())
+        results: list[list[tuple[int, int, float]]] = [[] for _ in embeddings]
+        open_rows = list(range(len(embeddings))) if total else []
+        fetch = min(4 * depth, total)
+        while open_rows:
+            similarities, rows = self._search(embeddings[open_rows], fetch, mask)
+            unfinished = []
+            for position, mention in enumerate(open_rows):
+                results[mention], clear = self._pool_to_concepts(similarities[position], rows[position])
+                # Only what is above the last name fetched is certain to be complete and in its place.
+                if clear < depth and fetch < min(total, MAX_FETCH):
+                    unfinished.append(mention)
+            open_rows, fetch = unfinished, min(4 * fetch, total, MAX_FETCH)
+        return results
+
+    def _pool_to_concepts(
+        self, similarities: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> tuple[list[tuple[int, int, float]], int]:
+        """Each concept under its nearest name, and how many lie strictly above the last name fetched."""
+        kept = rows >= 0
+        rows, similarities = rows[kept], similarities[kept]
+        concepts, first = np.unique(self._terminology.concept_of_name[rows], return_index=True)
+        order = np.lexsort((concepts, -similarities[first]))
+        concepts, first = concepts[order], first[order]
+        clear = int((similarities[first] > similarities[-1]).sum()) if len(rows) else 0
+        pooled = zip(concepts.tolist(), rows[first].tolist(), similarities[first].tolist(), strict=True)
+        return list(pooled), clear
+
+    def _search(
+        self, embeddings: Embeddings, fetch: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Similarities and name rows of the `fetch` nearest names, each (n, fetch); -1 rows where there are fewer."""
+        if self._pool is None or len(embeddings) == 1:
+            return self._search_slice(embeddings, fetch, mask)
+        slices = [part for part in np.array_split(embeddings, self._workers) if len(part)]
+        parts = list(self._pool.map(lambda part: self._search_slice(part, fetch, mask), slices))
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def _search_slice(
+        self, embeddings: Embeddings, fetch: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        faiss.omp_set_num_threads(1)  # holds for the calling thread; FAISS's own pool would fight with ours
+        parameters = None
+        if mask is not None:
+            bits = np.packbits(mask, bitorder="little")
+            selector = faiss.IDSelectorBitmap(mask.size, faiss.swig_ptr(bits))
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # SWIG takes it
+        scales = np.float32(127.0) / np.maximum(np.abs(embeddings).max(axis=1, keepdims=True), np.float32(1e-6))
+        products, rows = self._index.search(np.rint(embeddings * scales), fetch, params=parameters)
+        return np.clip(products / (self._scale * scales), -1.0, 1.0), rows
+
+    def _mask(self, wanted: ConceptFilter) -> NDArray[np.bool_]:
+        mask = self._masks.get(wanted)
+        if mask is None:
+            mask = self._terminology.name_mask(wanted)
+            if len(self._masks) >= 64:  # a handful of filters serve a whole service; callers must not grow memory
+                self._masks.clear()
+            self._masks[wanted] = mask
+        return mask

@@ -1,0 +1,126 @@
+from linker.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class OffsetUnit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OFFSET_UNIT_UNSPECIFIED: _ClassVar[OffsetUnit]
+    OFFSET_UNIT_CODE_POINT: _ClassVar[OffsetUnit]
+    OFFSET_UNIT_UTF16: _ClassVar[OffsetUnit]
+    OFFSET_UNIT_UTF8: _ClassVar[OffsetUnit]
+
+class RerankMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RERANK_MODE_UNSPECIFIED: _ClassVar[RerankMode]
+    RERANK_MODE_AUTO: _ClassVar[RerankMode]
+    RERANK_MODE_ALWAYS: _ClassVar[RerankMode]
+    RERANK_MODE_NEVER: _ClassVar[RerankMode]
+
+class NilReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NIL_REASON_UNSPECIFIED: _ClassVar[NilReason]
+    NIL_REASON_NO_CANDIDATE: _ClassVar[NilReason]
+    NIL_REASON_BELOW_THRESHOLD: _ClassVar[NilReason]
+    NIL_REASON_AMBIGUOUS: _ClassVar[NilReason]
+OFFSET_UNIT_UNSPECIFIED: OffsetUnit
+OFFSET_UNIT_CODE_POINT: OffsetUnit
+OFFSET_UNIT_UTF16: OffsetUnit
+OFFSET_UNIT_UTF8: OffsetUnit
+RERANK_MODE_UNSPECIFIED: RerankMode
+RERANK_MODE_AUTO: RerankMode
+RERANK_MODE_ALWAYS: RerankMode
+RERANK_MODE_NEVER: RerankMode
+NIL_REASON_UNSPECIFIED: NilReason
+NIL_REASON_NO_CANDIDATE: NilReason
+NIL_REASON_BELOW_THRESHOLD: NilReason
+NIL_REASON_AMBIGUOUS: NilReason
+
+class TextSpan(_message.Message):
+    __slots__ = ("begin", "end")
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    begin: int
+    end: int
+    def __init__(self, begin: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+
+class LinkingOptions(_message.Message):
+    __slots__ = ("bundle_digest", "top_k", "semantic_types", "vocabularies", "languages", "rerank_mode", "min_confidence")
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_TYPES_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARIES_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGES_FIELD_NUMBER: _ClassVar[int]
+    RERANK_MODE_FIELD_NUMBER: _ClassVar[int]
+    MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    bundle_digest: str
+    top_k: int
+    semantic_types: _containers.RepeatedScalarFieldContainer[str]
+    vocabularies: _containers.RepeatedScalarFieldContainer[str]
+    languages: _containers.RepeatedScalarFieldContainer[str]
+    rerank_mode: RerankMode
+    min_confidence: float
+    def __init__(self, bundle_digest: _Optional[str] = ..., top_k: _Optional[int] = ..., semantic_types: _Optional[_Iterable[str]] = ..., vocabularies: _Optional[_Iterable[str]] = ..., languages: _Optional[_Iterable[str]] = ..., rerank_mode: _Optional[_Union[RerankMode, str]] = ..., min_confidence: _Optional[float] = ...) -> None: ...
+
+class Mention(_message.Message):
+    __slots__ = ("mention_id", "text", "context", "context_span")
+    MENTION_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_SPAN_FIELD_NUMBER: _ClassVar[int]
+    mention_id: str
+    text: str
+    context: str
+    context_span: TextSpan
+    def __init__(self, mention_id: _Optional[str] = ..., text: _Optional[str] = ..., context: _Optional[str] = ..., context_span: _Optional[_Union[TextSpan, _Mapping]] = ...) -> None: ...
+
+class LinkMentionsRequest(_message.Message):
+    __slots__ = ("mentions", "options", "offset_unit")
+    MENTIONS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_UNIT_FIELD_NUMBER: _ClassVar[int]
+    mentions: _containers.RepeatedCompositeFieldContainer[Mention]
+    options: LinkingOptions
+    offset_unit: OffsetUnit
+    def __init__(self, mentions: _Optional[_Iterable[_Union[Mention, _Mapping]]] = ..., options: _Optional[_Union[LinkingOptions, _Mapping]] = ..., offset_unit: _Optional[_Union[OffsetUnit, str]] = ...) -> None: ...
+
+class Match(_message.Message):
+    __slots__ = ("candidates",)
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    candidates: _containers.RepeatedCompositeFieldContainer[_common_pb2.Candidate]
+    def __init__(self, candidates: _Optional[_Iterable[_Union[_common_pb2.Candidate, _Mapping]]] = ...) -> None: ...
+
+class NoMatch(_message.Message):
+    __slots__ = ("reason", "candidates")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    reason: NilReason
+    candidates: _containers.RepeatedCompositeFieldContainer[_common_pb2.Candidate]
+    def __init__(self, reason: _Optional[_Union[NilReason, str]] = ..., candidates: _Optional[_Iterable[_Union[_common_pb2.Candidate, _Mapping]]] = ...) -> None: ...
+
+class LinkResult(_message.Message):
+    __slots__ = ("mention_id", "match", "no_match", "truncated")
+    MENTION_ID_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    NO_MATCH_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    mention_id: str
+    match: Match
+    no_match: NoMatch
+    truncated: bool
+    def __init__(self, mention_id: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., no_match: _Optional[_Union[NoMatch, _Mapping]] = ..., truncated: bool = ...) -> None: ...
+
+class LinkMentionsResponse(_message.Message):
+    __slots__ = ("results", "provenance", "timing")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[LinkResult]
+    provenance: _common_pb2.Provenance
+    timing: _common_pb2.Timing
+    def __init__(self, results: _Optional[_Iterable[_Union[LinkResult, _Mapping]]] = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ..., timing: _Optional[_Union[_common_pb2.Timing, _Mapping]] = ...) -> None: ...

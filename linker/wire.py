@@ -1,0 +1,182 @@
+"""Protobuf to records and back: the shape of everything that crosses the wire. Requests are checked in `requests`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linker.bundle import Bundle
+from linker.identifiers import split_curie, system_uri
+from linker.pipeline import Options, Timings
+from linker.records import Candidate, Code, Link, MatchSource, Mention, NilReason, RerankMode
+from linker.terminology import ConceptRecord, Name, Terminology
+from linker.v1 import common_pb2, linking_service_pb2, terminology_service_pb2
+
+RERANK_MODES = {
+    linking_service_pb2.RERANK_MODE_UNSPECIFIED: RerankMode.AUTO,
+    linking_service_pb2.RERANK_MODE_AUTO: RerankMode.AUTO,
+    linking_service_pb2.RERANK_MODE_ALWAYS: RerankMode.ALWAYS,
+    linking_service_pb2.RERANK_MODE_NEVER: RerankMode.NEVER,
+}
+_RERANK_NUMBERS = {mode: number for number, mode in RERANK_MODES.items()}
+_SOURCE_NUMBERS = {
+    MatchSource.EXACT: common_pb2.MATCH_SOURCE_EXACT,
+    MatchSource.DENSE: common_pb2.MATCH_SOURCE_DENSE,
+}
+_SOURCES = {number: source for source, number in _SOURCE_NUMBERS.items()}
+_REASON_NUMBERS = {
+    NilReason.NO_CANDIDATE: linking_service_pb2.NIL_REASON_NO_CANDIDATE,
+    NilReason.BELOW_THRESHOLD: linking_service_pb2.NIL_REASON_BELOW_THRESHOLD,
+    NilReason.AMBIGUOUS: linking_service_pb2.NIL_REASON_AMBIGUOUS,
+}
+_REASONS = {number: reason for reason, number in _REASON_NUMBERS.items()}
+_TERM_TYPES = ("preferred", "fully_specified", "synonym", "related")
+
+
+def link_request(mentions: Sequence[Mention], options: Options) -> linking_service_pb2.LinkMentionsRequest:
+    """A request to link `mentions`, with offsets in code points."""
+    request = linking_service_pb2.LinkMentionsRequest(
+        offset_unit=linking_service_pb2.OFFSET_UNIT_CODE_POINT,
+        options=linking_service_pb2.LinkingOptions(
+            top_k=options.top_k,
+            semantic_types=sorted(options.filter.semantic_types),
+            vocabularies=sorted(options.filter.vocabularies),
+            languages=sorted(options.filter.languages),
+            rerank_mode=_RERANK_NUMBERS[options.rerank],
+            min_confidence=options.min_confidence,
+        ),
+    )
+    for mention in mentions:
+        message = request.mentions.add(text=mention.text, context=mention.context)
+        if mention.begin is not None and mention.end is not None:
+            message.context_span.begin, message.context_span.end = mention.begin, mention.end
+    return request
+
+
+def result_message(link: Link, mention_id: str) -> linking_service_pb2.LinkResult:
+    """What became of one mention, as a message."""
+    result = linking_service_pb2.LinkResult(mention_id=mention_id, truncated=link.truncated)
+    candidates = [_candidate_message(candidate) for candidate in link.candidates]
+    if link.nil_reason is None:
+        result.match.candidates.extend(candidates)
+    else:
+        result.no_match.reason = _REASON_NUMBERS[link.nil_reason]
+        result.no_match.candidates.extend(candidates)
+    return result
+
+
+def links_of(response: linking_service_pb2.LinkMentionsResponse, mentions: Sequence[Mention]) -> list[Link]:
+    """The links in a response to a request for `mentions`. What the wire does not
+    carry is -1 (rows of concepts) or empty (term types).
+    """
+    return [_link(result, mention) for result, mention in zip(response.results, mentions, strict=True)]
+
+
+def _link(result: linking_service_pb2.LinkResult, mention: Mention) -> Link:
+    matched = result.WhichOneof("outcome") == "match"
+    candidates = result.match.candidates if matched else result.no_match.candidates
+    # A reason or a source that a newer server added is shown as the nearest one known here.
+    reason = None if matched else _REASONS.get(result.no_match.reason, NilReason.BELOW_THRESHOLD)
+    return Link(mention, tuple(_candidate(candidate) for candidate in candidates), reason, result.truncated)
+
+
+def _candidate(message: common_pb2.Candidate) -> Candidate:
+    concept = message.concept
+    return Candidate(
+        concept=-1,
+        concept_id=concept.id,
+        preferred_name=concept.display,
+        matched_name=message.matched_name,
+        term_type="",
+        source=_SOURCES.get(message.match_source, MatchSource.DENSE),
+        similarity=message.similarity,
+        semantic_types=tuple(concept.semantic_types),
+        codes=tuple(Code(code.vocabulary, code.code, code.relation) for code in concept.codes),
+        rerank_score=message.rerank_score if message.HasField("rerank_score") else None,
+        confidence=message.confidence,
+    )
+
+
+def _candidate_message(candidate: Candidate) -> common_pb2.Candidate:
+    return common_pb2.Candidate(
+        concept=_concept_message(
+            candidate.concept_id, candidate.preferred_name, candidate.semantic_types, candidate.codes
+        ),
+        matched_name=candidate.matched_name,
+        confidence=candidate.confidence,
+        similarity=candidate.similarity,
+        rerank_score=candidate.rerank_score,
+        match_source=_SOURCE_NUMBERS[candidate.source],
+    )
+
+
+def _concept_message(
+    concept_id: str, preferred_name: str, semantic_types: Sequence[str], codes: Sequence[Code]
+) -> common_pb2.Concept:
+    prefix, local = split_curie(concept_id)
+    return common_pb2.Concept(
+        id=concept_id,
+        system=system_uri(prefix),
+        code=local,
+        display=preferred_name,
+        semantic_types=semantic_types,
+        codes=[_code_message(code) for code in codes],
+    )
+
+
+def _code_message(code: Code) -> common_pb2.CrosswalkCode:
+    return common_pb2.CrosswalkCode(
+        vocabulary=code.system, system=system_uri(code.system), code=code.code, relation=code.relation
+    )
+
+
+def concept_message(terminology: Terminology, concept: int) -> common_pb2.Concept:
+    """The concept at a row of the terminology."""
+    return _concept_message(
+        terminology.concept_id(concept),
+        terminology.preferred_name(concept),
+        terminology.semantic_types(concept),
+        terminology.codes(concept),
+    )
+
+
+def concept_response(record: ConceptRecord) -> terminology_service_pb2.GetConceptResponse:
+    """All about one concept, its preferred names first."""
+    names = sorted(record.names, key=_term_type_rank)
+    return terminology_service_pb2.GetConceptResponse(
+        concept=_concept_message(record.concept_id, record.preferred_name, record.semantic_types, record.codes),
+        names=[
+            terminology_service_pb2.ConceptName(
+                name=name.name, language=name.language, term_type=name.term_type, source=name.source
+            )
+            for name in names
+        ],
+        definition=record.definition,
+        parent_ids=record.parents,
+        retired=record.retired,
+    )
+
+
+def _term_type_rank(name: Name) -> int:
+    return _TERM_TYPES.index(name.term_type) if name.term_type in _TERM_TYPES else len(_TERM_TYPES)
+
+
+def provenance_message(bundle: Bundle, server_version: str) -> common_pb2.Provenance:
+    """What a server that serves `bundle` says of its answers."""
+    reranker = bundle.manifest.reranker
+    return common_pb2.Provenance(
+        bundle_digest=bundle.digest,
+        encoder_digest=bundle.manifest.encoder.digest,
+        reranker_digest=reranker.digest if reranker else "",
+        server_version=server_version,
+    )
+
+
+def timing_message(timings: Timings, *, queue_ns: int, total_ns: int) -> common_pb2.Timing:
+    """Where the time of one call went."""
+    timing = common_pb2.Timing()
+    timing.queue_duration.FromNanoseconds(queue_ns)
+    timing.encode_duration.FromNanoseconds(timings.encode_ns)
+    timing.search_duration.FromNanoseconds(timings.search_ns)
+    timing.rerank_duration.FromNanoseconds(timings.rerank_ns)
+    timing.total_duration.FromNanoseconds(total_ns)
+    return timing

@@ -1,0 +1,1 @@
+"""Turns releases of ontologies into bundles that `linker` serves."""

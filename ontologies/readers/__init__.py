@@ -1,0 +1,95 @@
+"""One format a module: a function from a path to a `Source`. `read` finds the one that fits a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ontologies.errors import SourceError
+from ontologies.readers import parquet
+from ontologies.readers.fhir_valueset import read_fhir_valueset
+from ontologies.readers.files import first_bytes, uncompressed_name
+from ontologies.readers.obo import read_obo
+from ontologies.readers.tables import read_tables
+from ontologies.readers.tabular import read_tabular
+from ontologies.records import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that `read` knows.
+
+    fits: whether a path is of this format, given the first bytes after decompression (none of a directory).
+    read: path, language, prefix -> Source.
+    """
+
+    name: str
+    fits: Callable[[Path, bytes], bool]
+    read: Callable[[Path, str, str], Source]
+
+
+def _read_tabular(path: Path, language: str, prefix: str) -> Source:
+    return read_tabular(path, language=language, prefix=prefix)
+
+
+def _read_obo(path: Path, language: str, prefix: str) -> Source:  # noqa: ARG001  # the ids of OBO have their prefix
+    return read_obo(path, language=language)
+
+
+def _read_fhir(path: Path, language: str, prefix: str) -> Source:  # noqa: ARG001  # its prefix is its system's
+    return read_fhir_valueset(path, language=language)
+
+
+def _read_tables(path: Path, language: str, prefix: str) -> Source:  # noqa: ARG001  # its rows say both
+    return read_tables(path)
+
+
+def _is_fhir(_: Path, head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b'"resourceType"' in head
+
+
+def _is_tables(path: Path, _: bytes) -> bool:
+    return any((path / file).is_file() for file in ("concepts.parquet", "names.parquet", "releases.json"))
+
+
+def _is_obo(path: Path, head: bytes) -> bool:
+    return bool(head) and (_has_suffix(path, ".obo") or head.lstrip().startswith(b"format-version:"))
+
+
+def _is_parquet(path: Path, head: bytes) -> bool:
+    return head.startswith(parquet.MAGIC) or (path.is_file() and _has_suffix(path, ".parquet"))
+
+
+def _is_text_table(path: Path, head: bytes) -> bool:
+    if path.is_dir():
+        return False
+    return _has_suffix(path, ".tsv") or _has_suffix(path, ".csv") or b"\t" in head.partition(b"\n")[0]
+
+
+def _has_suffix(path: Path, suffix: str) -> bool:
+    return uncompressed_name(path).lower().endswith(suffix)
+
+
+# Tried in turn, the most telling first. A new format is one line here.
+FORMATS = (
+    Format("OBO (.obo)", _is_obo, _read_obo),
+    Format("FHIR ValueSet (.json)", _is_fhir, _read_fhir),
+    Format("a folder of neutral tables", _is_tables, _read_tables),
+    Format("Parquet (.parquet)", _is_parquet, _read_tabular),
+    Format("tables (.tsv, .csv, or text with tabs)", _is_text_table, _read_tabular),
+)
+
+
+def read(path: str | Path, *, language: str = "", prefix: str = "") -> Source:
+    """Read a release in whichever format it is, plain or compressed with gzip or xz where the format is text.
+
+    language: of names whose file does not say. prefix: put before concept ids of a table that have none.
+    """
+    path = Path(path)
+    head = b"" if path.is_dir() else first_bytes(path)
+    for known in FORMATS:
+        if known.fits(path, head):
+            return known.read(path, language, prefix)
+    message = f"expected one of these formats: {'; '.join(known.name for known in FORMATS)}; got another"
+    raise SourceError(message, path=path)

@@ -1,0 +1,93 @@
+"""Files of a release: read whole or line by line, each failure a `SourceError` that names the file and the line.
+
+A file whose name ends in `.gz` or `.xz` is decompressed on the way (RFC 1952; the .xz file format).
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import io
+import lzma
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ontologies.errors import SourceError
+
+_COMPRESSIONS = (".gz", ".xz")
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
+
+
+def check_file(path: Path) -> None:
+    """Raise where `path` is not a regular file."""
+    if path.is_file():
+        return
+    raise SourceError(f"expected a file, got {'a directory' if path.is_dir() else 'no such file'}", path=path)
+
+
+def uncompressed_name(path: Path) -> str:
+    """The file's name without the suffix of a compression.
+
+    >>> uncompressed_name(Path("release/hp.obo.xz"))
+    'hp.obo'
+    """
+    return path.stem if path.suffix.lower() in _COMPRESSIONS else path.name
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the file as it lies on disk, hexadecimal."""
+    check_file(path)
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"expected a readable file, got: {error}", path=path) from None
+
+
+def first_bytes(path: Path, *, size: int = 4096) -> bytes:
+    """The first `size` bytes after decompression, without a byte order mark."""
+    check_file(path)
+    try:
+        with _open(path) as handle:
+            return handle.read(size).removeprefix(codecs.BOM_UTF8)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error, line=1) from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Each line with its 1-based number and its ending. Only a newline ends a line, as in every format read here."""
+    check_file(path)
+    number = 0
+    try:
+        with _open(path) as handle:
+            for number, line in enumerate(handle, start=1):
+                yield number, _decode(line if number > 1 else line.removeprefix(codecs.BOM_UTF8), path, number)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error, line=number + 1) from None
+
+
+def _open(path: Path) -> io.BufferedIOBase:
+    match path.suffix.lower():
+        case ".gz":
+            return gzip.open(path, "rb")
+        case ".xz":
+            return lzma.open(path, "rb")
+        case _:
+            return path.open("rb")
+
+
+def _unreadable(path: Path, error: Exception, *, line: int) -> SourceError:
+    if path.suffix.lower() not in _COMPRESSIONS:
+        return SourceError(f"expected a readable file, got: {error}", path=path)
+    message = f"expected a whole {path.suffix} file, got one that is truncated or damaged here: {error}"
+    return SourceError(message, path=path, line=line)
+
+
+def _decode(line: bytes, path: Path, number: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        message = f"expected UTF-8, got the byte 0x{line[error.start]:02x} at byte {error.start + 1} of the line"
+        raise SourceError(message, path=path, line=number) from None

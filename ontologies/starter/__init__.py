@@ -1,0 +1,40 @@
+"""The starter bundle: SNOMED CT Global Patient Set merged with MONDO, and an encoder, all openly licensed.
+
+`terms/` holds the merged names and ids, with licences; `rebuild.py` makes it from the published packages. `encoder/`
+holds the model. The bundle itself is built from them on first use, into the user's cache directory, under a name that
+changes with its ingredients.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from linker.console import stderr
+from linker.manifest import FORMAT, MANIFEST, file_entry
+from ontologies.build import build
+from ontologies.readers.tables import read_tables
+
+HERE = Path(__file__).parent
+TERMS = HERE / "terms"
+ENCODER = HERE / "encoder"
+
+
+def bundle_path() -> Path:
+    """The starter bundle's directory, built if this is the first time it is asked for."""
+    path = user_cache_path("medlinker", appauthor=False) / f"starter-{_fingerprint()}"
+    if not (path / MANIFEST).is_file():
+        stderr.print("Building the starter bundle; this is done once and takes a minute or two.")
+        build([read_tables(TERMS)], path, encoder=ENCODER, workers=os.cpu_count() or 1)
+    return path
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(f"{version('medlinker')} {FORMAT}".encode())
+    for path in sorted(p for folder in (TERMS, ENCODER) for p in folder.iterdir()):
+        digest.update(f"{path.name} {file_entry(path).sha256}\n".encode())
+    return digest.hexdigest()[:12]

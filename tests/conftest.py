@@ -1,0 +1,38 @@
+"""A small real bundle: invented codes, plain clinical names, the shipped encoder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from linker.pipeline import Linker
+from ontologies.build import build
+from ontologies.readers import read
+from ontologies.starter import ENCODER
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def clinic_tsv() -> Path:
+    return FIXTURES / "clinic.tsv"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory, clinic_tsv: Path) -> Path:
+    """A bundle of sixteen concepts. Read-only: use `bundle_copy` to alter one."""
+    out = tmp_path_factory.mktemp("bundles") / "clinic"
+    build([read(clinic_tsv)], out, encoder=ENCODER)
+    return out
+
+
+@pytest.fixture
+def bundle_copy(bundle: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(bundle, tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def linker(bundle: Path) -> Linker:
+    return Linker.open(bundle, workers=2)

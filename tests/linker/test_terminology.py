@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linker.errors import NotFound
+from linker.pipeline import Linker
+from linker.records import ConceptFilter
+from linker.surface import normalise
+from linker.terminology import Terminology
+
+
+@pytest.fixture(scope="module")
+def terminology(linker: Linker) -> Terminology:
+    return linker.bundle.terminology
+
+
+@pytest.fixture(scope="module")
+def rows(clinic_tsv: Path) -> list[dict[str, str]]:
+    with clinic_tsv.open() as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_every_row_of_the_source_is_found(terminology: Terminology, rows: list[dict[str, str]]) -> None:
+    for row in rows:
+        record = terminology.concept(row["concept_id"])
+        assert (row["name"], row["language"], row["term_type"]) in {
+            (n.name, n.language, n.term_type) for n in record.names
+        }
+        found = {
+            terminology.concept_id(int(terminology.concept_of_name[r]))
+            for r in terminology.names_equal(normalise(row["name"]))
+        }
+        assert row["concept_id"] in found
+
+
+def test_a_concept_has_what_its_source_says(terminology: Terminology) -> None:
+    record = terminology.concept("CLINIC:0003")
+    assert record.preferred_name == "Myocardial infarction"
+    assert record.semantic_types == ("disorder",)
+    assert record.parents == ("CLINIC:0002",)
+    assert [(c.system, c.code) for c in record.codes] == [("DEMO", "H1"), ("OTHER", "77")]
+    assert terminology.concept("CLINIC:0005").codes[0].relation == "skos:broadMatch"
+
+
+@given(st.text())
+def test_an_unknown_concept_is_not_found(terminology: Terminology, text: str) -> None:
+    with pytest.raises(NotFound):
+        terminology.concept("?" + text)
+
+
+@given(st.text())
+def test_names_equal_agrees_with_a_scan(terminology: Terminology, text: str) -> None:
+    key = normalise(text)
+    scan = [row for row in range(terminology.name_count) if key and normalise(terminology.name(row)) == key]
+    assert sorted(terminology.names_equal(key)) == scan
+
+
+@pytest.mark.parametrize("prefix", ["", "c", "co", "cold", "type", "zzz", "ç", "\U0010ffff"])
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_pages_walk_every_concept_once(terminology: Terminology, prefix: str, size: int) -> None:
+    walked: list[tuple[str, int]] = []
+    after = None
+    while page := terminology.search(prefix, after=after, limit=size):
+        assert len(page) <= size
+        walked += page
+        after = page[-1]
+    key = normalise(prefix)
+    wanted = {
+        int(terminology.concept_of_name[row])
+        for row in range(terminology.name_count)
+        if key and normalise(terminology.name(row)).startswith(key)
+    }
+    assert sorted(concept for _, concept in walked) == sorted(wanted)
+    assert walked == sorted(walked)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        (ConceptFilter(semantic_types=frozenset({"substance"})), {"CLINIC:0007"}),
+        (ConceptFilter(semantic_types=frozenset({"no such"})), set()),
+        (ConceptFilter(vocabularies=frozenset({"OTHER"})), {"CLINIC:0003"}),
+        (ConceptFilter(languages=frozenset({"es"})), {"CLINIC:0002", "CLINIC:0003", "CLINIC:0015"}),
+        (
+            ConceptFilter(languages=frozenset({"es"}), vocabularies=frozenset({"DEMO"})),
+            {"CLINIC:0002", "CLINIC:0003", "CLINIC:0015"},
+        ),
+    ],
+)
+def test_a_filter_lets_through_what_it_says(terminology: Terminology, wanted: ConceptFilter, ids: set[str]) -> None:
+    rows = terminology.name_mask(wanted).nonzero()[0]
+    assert {terminology.concept_id(int(terminology.concept_of_name[row])) for row in rows} == ids
+
+
+def test_a_vocabulary_is_also_that_of_the_concepts_own_id(terminology: Terminology) -> None:
+    assert terminology.name_mask(ConceptFilter(vocabularies=frozenset({"CLINIC"}))).all()

@@ -1,0 +1,72 @@
+"""`check_parents` against hierarchies that are right by construction, and against each way to be wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ontologies.errors import SourceError
+from ontologies.hierarchy import check_parents, with_known_parents
+from ontologies.records import Concept
+
+
+def concept(concept_id, *parents, line=1, path="a.obo"):
+    return Concept(concept_id=concept_id, parents=parents, line=line), path
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=4), max_size=30), st.randoms())
+def test_parents_that_come_earlier_are_no_cycle(parents, random):
+    concepts = [concept(str(i), *(str(p) for p in above if p < i)) for i, above in enumerate(parents)]
+    random.shuffle(concepts)
+    check_parents(concepts)
+
+
+@given(st.integers(1, 60), st.integers(0, 60))
+def test_a_cycle_of_any_length_is_found(length, tail):
+    ring = [concept(f"R:{i}", f"R:{(i + 1) % length}", line=i + 1) for i in range(length)]
+    way_in = [concept(f"T:{i}", f"T:{i + 1}" if i + 1 < tail else "R:0") for i in range(tail)]
+    with pytest.raises(SourceError, match="its own ancestor"):
+        check_parents(way_in + ring)
+
+
+def test_a_cycle_is_spelled_out_with_the_line_that_closes_it():
+    concepts = [concept("A", "B", line=1), concept("B", "C", line=5), concept("C", "B", line=9, path="c.obo")]
+    with pytest.raises(SourceError) as caught:
+        check_parents(concepts)
+    assert "B -> C -> B" in str(caught.value)
+    assert (caught.value.path, caught.value.line, caught.value.field) == ("c.obo", 9, "parents")
+
+
+def test_a_concept_that_is_its_own_parent():
+    with pytest.raises(SourceError, match="A -> A"):
+        check_parents([concept("A", "A")])
+
+
+def test_a_cycle_across_two_files_that_share_a_concept():
+    with pytest.raises(SourceError, match="A -> B -> A"):
+        check_parents([concept("A"), concept("B", "A"), concept("A", "B", path="other.tsv", line=7)])
+
+
+def test_a_long_cycle_is_cut_in_the_message():
+    with pytest.raises(SourceError, match=r"\.\.\. \(100 concepts\)"):
+        check_parents([concept(str(i), str((i + 1) % 100)) for i in range(100)])
+
+
+def test_a_missing_parent_names_the_file_the_line_and_the_way_out():
+    with pytest.raises(SourceError, match="--lenient") as caught:
+        check_parents([concept("A", "B", line=3), concept("B", "X:9", line=8)])
+    assert (caught.value.path, caught.value.line, caught.value.field) == ("a.obo", 8, "parents")
+    assert "X:9" in str(caught.value)
+
+
+def test_known_parents_need_not_be_among_the_concepts():
+    check_parents([concept("A", "X:9")], known={"X:9"})
+
+
+def test_a_hierarchy_deeper_than_the_recursion_limit():
+    check_parents(concept(str(i), str(i + 1)) if i < 50_000 else concept(str(i)) for i in range(50_001))
+
+
+def test_parents_that_are_not_known_are_dropped():
+    child, _ = concept("A", "B", "X:9", "C")
+    assert with_known_parents(child, {"B", "C"}).parents == ("B", "C")
+    assert with_known_parents(child, {"B", "C", "X:9"}) is child
