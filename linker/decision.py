@@ -1,9 +1,10 @@
 """Decision: from candidates to a link with a calibrated confidence, or NIL with its reason.
 
-Confidence is a conditional logit with an outside option (McFadden, 1974): candidate i has the utility
-`similarity * s_i + exact * e_i + rerank * r_i` and "none of these" has `nil`; probabilities are their softmax. So the
-confidences of a link sum to at most 1, what is missing is the probability of NIL, and a name shared by two concepts
-is unsure by construction. The weights are fitted by maximum likelihood on gold mentions and stored in the bundle.
+Confidence is a conditional logit with an outside option (McFadden, 1974): with s the highest similarity, candidate i
+has the utility `level * s + gap * (s_i - s) + exact * e_i + rerank * r_i` and "none of these" has `nil`; probabilities
+are their softmax. So the confidences of a link sum to at most 1, what is missing is the probability of NIL, and a name
+shared by two concepts is unsure by construction. The level says whether the concept is here at all, the gap which one
+it is. The weights are fitted by maximum likelihood on gold mentions and stored in the bundle.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Calibration:
     fitted_on: the gold mentions the weights come from, in words.
     """
 
-    similarity: float
+    level: float
+    gap: float
     exact: float
     rerank: float
     nil: float
@@ -53,24 +55,25 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def features(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    """Similarity, exact hit (0 or 1) and rerank score (0 where the cross-encoder did not run): (n, 3).
+    """Level, gap, exact hit (0 or 1) and rerank score (0 where the cross-encoder did not run): (n, 4).
 
     Of several exact hits only those of the best term type count as such: who writes "migraine" means the concept that
     is called so before one that has it for a synonym.
     """
     exact = [TIERS.get(c.term_type, 1) if c.source is MatchSource.EXACT else None for c in candidates]
     best = min((tier for tier in exact if tier is not None), default=None)
+    level = max((c.similarity for c in candidates), default=0.0)
     rows = [
-        (c.similarity, tier is not None and tier == best, c.rerank_score or 0.0)
+        (level, c.similarity - level, tier is not None and tier == best, c.rerank_score or 0.0)
         for c, tier in zip(candidates, exact, strict=True)
     ]
-    return np.array(rows, dtype=np.float64).reshape(len(candidates), 3)
+    return np.array(rows, dtype=np.float64).reshape(len(candidates), 4)
 
 
 def confidences(candidates: Sequence[Candidate], calibration: Calibration) -> NDArray[np.float64]:
     """Probability of each candidate, (n,), in [0, 1]; 0 beyond the calibration's depth."""
     taking_part = candidates[: calibration.depth]
-    weights = np.array([calibration.similarity, calibration.exact, calibration.rerank])
+    weights = np.array([calibration.level, calibration.gap, calibration.exact, calibration.rerank])
     utilities = np.append(features(taking_part) @ weights, calibration.nil)
     odds = np.exp(utilities - utilities.max())
     probabilities = np.zeros(len(candidates))

@@ -22,6 +22,8 @@ def _options() -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Without VNNI instructions products of unsigned and signed bytes may saturate; this keeps them exact there too.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     # Models are optimised when they are exported; doing it again at load only costs the opening of a bundle.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Batches differ in shape from call to call: an arena that grows with each of them never gives memory back.

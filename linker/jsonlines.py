@@ -29,7 +29,8 @@ def read_mentions(stream: BinaryIO, name: str) -> Iterator[list[Mention]]:
             try:
                 batch += [_mention(raw, f"{name}:{line}")] if raw.strip() else []
             except InvalidInput:
-                yield batch
+                if batch:
+                    yield batch
                 raise
         if batch:
             yield batch

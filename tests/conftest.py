@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,16 @@ def bundle_copy(bundle: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def linker(bundle: Path) -> Linker:
     return Linker.open(bundle, workers=2)
+
+
+@pytest.fixture
+def build_bundle(tmp_path: Path) -> Callable[[str], Linker]:
+    """A function from the text of a TSV to a linker over it."""
+
+    def make(text: str) -> Linker:
+        source = tmp_path / "source.tsv"
+        source.write_text(text)
+        build([read(source)], tmp_path / "bundle", encoder=ENCODER)
+        return Linker.open(tmp_path / "bundle")
+
+    return make

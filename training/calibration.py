@@ -34,7 +34,7 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Gold choices. features: (n, DEPTH, 3); present, right: (n, DEPTH) bool; right is all False where none is."""
+    """Gold choices. features: (n, DEPTH, 4); present, right: (n, DEPTH) bool; right is all False where none is."""
 
     features: Features
     present: NDArray[np.bool_]
@@ -44,21 +44,21 @@ class Choices:
 def observe(linker: Linker, mentions: Sequence[GoldMention]) -> Choices:
     """What the linker proposes for each gold mention, and which proposals are right."""
     simple = [m for m in mentions if len(m.parts) == 1 and m.gold]
-    rows = np.zeros((len(simple), DEPTH, 3))
+    rows = np.zeros((len(simple), DEPTH, 4))
     present, right = np.zeros((2, len(simple), DEPTH), dtype=np.bool_)
     with progress("Linking", len(simple), "mentions") as advance:
         for start in range(0, len(simple), BATCH):
             batch = simple[start : start + BATCH]
             links = linker.link([m.parts[0] for m in batch], Options(top_k=DEPTH))
             for row, (mention, link) in enumerate(zip(batch, links, strict=True), start=start):
-                candidates = link.candidates
-                good = np.array([not mention.gold.isdisjoint(identifiers(c)) for c in candidates], dtype=np.bool_)
+                candidates = list(link.candidates)
+                good = [not mention.gold.isdisjoint(identifiers(c)) for c in candidates]
+                if row % HELD_OUT_EVERY == 0:
+                    candidates = [c for c, is_gold in zip(candidates, good, strict=True) if not is_gold]
+                    good = [False] * len(candidates)
                 rows[row, : len(candidates)] = features(candidates)
                 present[row, : len(candidates)] = True
                 right[row, : len(candidates)] = good
-                if row % HELD_OUT_EVERY == 0:
-                    present[row] &= ~right[row]
-                    right[row] = False
             advance(len(batch))
     return Choices(rows, present, right)
 
@@ -71,14 +71,13 @@ def joined(choices: Sequence[Choices]) -> Choices:
 
 def fit(choices: Choices, *, fitted_on: str) -> Calibration:
     """The weights under which the gold choices are most likely."""
-    start = np.array([20.0, 1.0, 0.0, 15.0])
+    start = np.array([10.0, 20.0, 1.0, 0.0, 10.0])
     # Without a reranker its column is all zero and its weight stays where it starts.
-    result = minimize(
-        _loss, start, args=(choices,), method="L-BFGS-B", bounds=[(0, None), (0, None), (0, None), (None, None)]
-    )
-    similarity, exact, rerank, nil = (float(w) for w in result.x)
+    result = minimize(_loss, start, args=(choices,), method="L-BFGS-B", bounds=[(0, None)] * 4 + [(None, None)])
+    level, gap, exact, rerank, nil = (round(float(w), 4) for w in result.x)
     return Calibration(
-        similarity=similarity,
+        level=level,
+        gap=gap,
         exact=exact,
         rerank=rerank,
         nil=nil,
@@ -90,10 +89,10 @@ def fit(choices: Choices, *, fitted_on: str) -> Calibration:
 
 def _loss(weights: NDArray[np.float64], choices: Choices) -> float:
     """Mean negative log-likelihood of the gold choices."""
-    utilities = np.where(choices.present, choices.features @ weights[:3], -np.inf)
-    top = np.maximum(utilities.max(axis=1, initial=-np.inf), weights[3])
+    utilities = np.where(choices.present, choices.features @ weights[:4], -np.inf)
+    top = np.maximum(utilities.max(axis=1, initial=-np.inf), weights[4])
     odds = np.exp(utilities - top[:, None])
-    none = np.exp(weights[3] - top)
+    none = np.exp(weights[4] - top)
     chosen = np.where(choices.right.any(axis=1), (odds * choices.right).sum(axis=1), none)
     return float(-np.log(np.maximum(chosen / (odds.sum(axis=1) + none), _FLOOR)).mean())
 

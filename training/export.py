@@ -3,7 +3,7 @@
     python -m training.export BASE --out DIR [--precision int8|fp32] [--names FILE]
 
 The graph takes `input_ids` (n, length) int64 and gives `embedding` (n, dimension) float32 unit rows. It takes no
-attention mask: a batch holds texts of one token length, so there is nothing to mask, and dropping it is faster.
+attention mask: a batch holds texts of one token length, so there is nothing to mask.
 The export is compared with the torch model it came from before anything is written.
 """
 
@@ -68,7 +68,7 @@ def export(
     precision: Precision = Precision.INT8,
     name: str = "",
     licence: str = "unknown",
-    max_length: int = 64,
+    max_length: int = 128,
     names: Sequence[str] = (),
 ) -> Parity:
     """Export the model folder `base` to the folder `out`; the same input gives the same bytes.
@@ -247,7 +247,7 @@ def main(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the base, for config.json. The folder's name without it.")] = "",
     licence: Annotated[str, typer.Option(help="SPDX licence of the weights, for config.json.")] = "unknown",
-    max_length: Annotated[int, typer.Option(min=8, help="Longest text in tokens; the graph refuses more.")] = 64,
+    max_length: Annotated[int, typer.Option(min=8, help="Longest text in tokens; the graph refuses more.")] = 128,
 ) -> None:
     """Export a BERT-family sentence encoder to one ONNX file with mean pooling and normalisation inside.
 

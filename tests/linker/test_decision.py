@@ -13,7 +13,7 @@ from linker.errors import BundleCorrupt
 from linker.records import Candidate, MatchSource, NilReason
 
 CALIBRATION = Calibration(
-    similarity=20.0, exact=2.0, rerank=1.0, nil=15.0, threshold=0.5, depth=20, fitted_on="nothing"
+    level=20.0, gap=20.0, exact=2.0, rerank=1.0, nil=15.0, threshold=0.5, depth=20, fitted_on="nothing"
 )
 
 

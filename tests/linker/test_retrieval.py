@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linker.errors import BundleCorrupt, BundleMismatch
+from linker.pipeline import Linker
+from linker.records import ConceptFilter, MatchSource
+from linker.retrieval import Retriever, add_embeddings, index_scale, new_index, write_index
+from linker.surface import normalise
+
+MENTIONS = ["heart attack", "cold", "MI", "diabetes", "high blood sugar", "fracture", "zzz", "infarto"]
+filters = st.builds(
+    ConceptFilter,
+    st.frozensets(st.sampled_from(["disorder", "finding", "substance", "no such"]), max_size=2),
+    st.frozensets(st.sampled_from(["DEMO", "OTHER", "CLINIC"]), max_size=2),
+    st.frozensets(st.sampled_from(["en", "es"]), max_size=2),
+)
+
+
+def retrieve(linker: Linker, mentions: list[str], depth: int, wanted: ConceptFilter | None = None):
+    keys = [normalise(mention) for mention in mentions]
+    embeddings, _ = linker.bundle.encoder.encode(keys)
+    return linker.bundle.retriever.retrieve(keys, embeddings, depth=depth, wanted=wanted)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(MENTIONS), min_size=1, max_size=9), st.integers(1, 20), filters)
+def test_what_holds_of_every_list(linker: Linker, mentions: list[str], depth: int, wanted: ConceptFilter) -> None:
+    terminology = linker.bundle.terminology
+    allowed = set(terminology.concept_of_name[terminology.name_mask(wanted)].tolist())
+    for mention, found in zip(mentions, retrieve(linker, mentions, depth, wanted), strict=True):
+        concepts = [c.concept for c in found]
+        assert len(concepts) == len(set(concepts)) == min(depth, len(allowed))
+        assert set(concepts) <= allowed
+        similarities = [c.similarity for c in found]
+        assert similarities == sorted(similarities, reverse=True)
+        assert all(-1 <= s <= 1 for s in similarities)
+        assert found == retrieve(linker, [mention], depth, wanted)[0]  # alone as in a batch
+        assert found == retrieve(linker, [mention], 20, wanted)[0][:depth]  # whatever number is asked for
+
+
+def test_exact_hits_are_all_there_and_first(linker: Linker) -> None:
+    for mention in ("MI", "cold", "HEART-ATTACK"):
+        found = retrieve(linker, [mention], 20)[0]
+        exact = [c for c in found if c.source is MatchSource.EXACT]
+        terminology = linker.bundle.terminology
+        rows = terminology.names_equal(normalise(mention))
+        assert {c.concept for c in exact} == {int(terminology.concept_of_name[row]) for row in rows}
+        assert found[: len(exact)] == exact
+        assert all(c.similarity == 1.0 for c in exact)
+
+
+def test_a_preferred_name_comes_before_a_synonym(build_bundle) -> None:
+    rows = "A:1\tflare\ten\trelated\nA:2\tflare\ten\tsynonym\nA:3\tflare\ten\tpreferred\nA:1\tother\ten\tpreferred\n"
+    linker = build_bundle("concept_id\tname\tlanguage\tterm_type\n" + rows + "A:2\tthing\ten\tpreferred\n")
+    links = linker.link(["flare"])
+    assert [c.concept_id for c in links[0].candidates] == ["A:3", "A:2", "A:1"]
+    assert links[0].candidates[0].confidence > links[0].candidates[1].confidence
+
+
+def test_a_name_shared_by_more_concepts_than_are_fetched(build_bundle) -> None:
+    """Ties at the edge of what is fetched do not decide who is in: equals come by concept id."""
+    shared = "".join(f"A:{n:04d}\tswollen joint\n" for n in range(300))
+    linker = build_bundle("concept_id\tname\n" + shared + "B:1\tjoint swelling\n")
+    for depth in (1, 5, 50):
+        found = retrieve(linker, ["swelling of a joint"], depth)[0]
+        ids = [c.concept_id for c in found if c.matched_name == "swollen joint"]
+        assert ids == [f"A:{n:04d}" for n in range(len(ids))]
+        assert len(found) == depth
+
+
+def test_the_stored_vectors_are_near_the_exact_ones() -> None:
+    """Signed bytes keep a similarity to within 0.005, and the nearest neighbour of 99 % of random queries."""
+    random = np.random.default_rng(0)
+    rows, queries = (random.normal(size=(n, 384)).astype(np.float32) for n in (2000, 200))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    queries = rows[:200] + 0.1 * queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    scale = index_scale(float(np.abs(rows).max()))
+    index = new_index(384)
+    add_embeddings(index, rows, scale)
+    scales = 127 / np.abs(queries).max(axis=1, keepdims=True)
+    products, found = index.search(np.rint(queries * scales), 5)
+    exact = queries @ rows.T
+    assert (found[:, 0] == exact.argmax(axis=1)).mean() >= 0.99
+    assert np.abs(products / (scale * scales) - np.take_along_axis(exact, found, axis=1)).max() < 0.005
+
+
+def test_an_index_that_does_not_fit_is_refused(bundle_copy: Path, linker: Linker) -> None:
+    path = bundle_copy / "index.faiss"
+    index = new_index(384)
+    add_embeddings(index, np.zeros((1, 384), dtype=np.float32), 1.0)
+    write_index(index, path)
+    with pytest.raises(BundleMismatch, match="1 vectors"):
+        Retriever(linker.bundle.terminology, path, scale=1.0)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(BundleCorrupt, match=r"index\.faiss"):
+        Retriever(linker.bundle.terminology, path, scale=1.0)
+
+
+def test_faiss_reads_the_index_of_a_bundle(bundle: Path) -> None:
+    """The file is plain FAISS: other tools can open it."""
+    assert faiss.read_index(str(bundle / "index.faiss")).ntotal == 27
