@@ -12,9 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 stderr = Console(stderr=True, highlight=False)
+_WIDTH = 160  # of a file or a pipe, which have none of their own
 
 Advance = Callable[[int], object]
 _LINE_EVERY_S = 10.0
+
+
+def stdout() -> Console:
+    """A console on standard output as it is now, wide where it is not a terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    return console
 
 
 class _Rate(ProgressColumn):

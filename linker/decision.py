@@ -95,5 +95,6 @@ def decide(
     decided = tuple(replace(c, confidence=float(p)) for c, p in zip(candidates, sure, strict=True))
     if sure[0] >= threshold:
         return decided, None
-    # Some candidate is likely right, but no single one: the mention is known and its meaning is not.
-    return decided, NilReason.AMBIGUOUS if sure.sum() >= threshold else NilReason.BELOW_THRESHOLD
+    # Together likely enough, and the second not far behind: the mention is known, and which of them is meant is not.
+    tied = len(sure) > 1 and sure[1] >= sure[0] / 2 and sure.sum() >= threshold
+    return decided, NilReason.AMBIGUOUS if tied else NilReason.BELOW_THRESHOLD

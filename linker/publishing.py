@@ -8,6 +8,8 @@ kill between the two renames is then repaired by the next publication, which fin
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_STAGING = ".part"
 
 
 @contextmanager
@@ -30,8 +33,10 @@ def publish(target: Path) -> Iterator[Path]:
     aside = target.with_name(f".{target.name}.old")
     if aside.exists() and not target.exists():
         aside.rename(target)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    _remove_abandoned(target)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_STAGING, dir=target.parent))
     staging.chmod(0o755)
+    lock = _locked(staging)  # held until this process ends, however it ends
     try:
         yield staging
         _sync(staging)
@@ -39,8 +44,30 @@ def publish(target: Path) -> Iterator[Path]:
         _sync_directory(target.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
         if target.exists():
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what killed publications to the same target left: the directories that no living process has locked."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*{_STAGING}"):
+        lock = _locked(path)
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(directory: Path) -> int | None:
+    """A descriptor that holds the lock of `directory`, or None where another process does."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _replace(staging: Path, target: Path, aside: Path) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from linker.errors import InvalidInput
+
+Embeddings = NDArray[np.float32]  # one unit row a text: (n, dimension)
 
 
 class MatchSource(StrEnum):

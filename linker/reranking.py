@@ -15,8 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from linker.encoding import TOKENS_PER_BATCH, load_tokenizer, read_config
-from linker.inference import Session
+from linker.inference import Session, batches, load_tokenizer, read_number
 from linker.records import Candidate, MatchSource, Mention
 
 CONTEXT = 128  # characters on each side of the mention that the cross-encoder may see
@@ -36,19 +35,17 @@ def is_certain(candidates: Sequence[Candidate]) -> bool:
 
 
 class OnnxReranker:
-    """A cross-encoder exported to ONNX: `model.onnx`, `tokenizer.json` and `config.json` in one directory.
+    """A cross-encoder exported to ONNX.
 
-    config: `max_length` (tokens), `depth` (candidates scored), `weight` (of the score beside the similarity).
+    Its config: `max_length` (tokens), `depth` (candidates scored), `weight` (of the score beside the similarity).
     """
 
     def __init__(self, directory: Path) -> None:
         """Load the cross-encoder. Raises `BundleCorrupt`."""
-        config = read_config(directory)
-        self._depth = int(str(config["depth"]))
-        self._weight = float(str(config["weight"]))
-        self._session = Session(directory / "model.onnx")
+        self._depth = int(read_number(directory, "depth"))
+        self._weight = read_number(directory, "weight")
         self._tokenizer = load_tokenizer(directory)
-        self._tokenizer.enable_truncation(int(str(config["max_length"])))
+        self._session = Session(directory / "model.onnx")
 
     def rerank(self, mentions: Sequence[Mention], candidates: Sequence[list[Candidate]]) -> list[list[Candidate]]:
         """See `Reranker`. Only the first `depth` candidates are scored; the others keep their place behind them."""
@@ -69,17 +66,11 @@ class OnnxReranker:
         return -(candidate.similarity + self._weight * (candidate.rerank_score or 0.0)), candidate.concept_id
 
     def _scores(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Logits, (n,) float32. Pairs of one length share a batch, as in `linker.encoding`."""
-        encodings = self._tokenizer.encode_batch(list(pairs))
+        """Logits, (n,) float32."""
+        encodings = self._tokenizer.encode_batch_fast(list(pairs))
         scores = np.empty(len(pairs), dtype=np.float32)
-        for length in sorted({len(e) for e in encodings}):
-            rows = [row for row, encoding in enumerate(encodings) if len(encoding) == length]
-            size = max(1, TOKENS_PER_BATCH // length)
-            for part in (rows[i : i + size] for i in range(0, len(rows), size)):
-                ids = np.array([encodings[row].ids for row in part], dtype=np.int64)
-                types = np.array([encodings[row].type_ids for row in part], dtype=np.int64)
-                feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
-                scores[part] = self._session.run(feeds).reshape(len(part))
+        for rows in batches(encodings):
+            scores[rows] = self._session.run([encodings[row] for row in rows]).reshape(len(rows))
         return scores
 
 

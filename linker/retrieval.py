@@ -18,9 +18,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from linker.encoding import Embeddings
 from linker.errors import BundleCorrupt, BundleMismatch
-from linker.records import TIERS, Candidate, ConceptFilter, MatchSource
+from linker.records import TIERS, Candidate, ConceptFilter, Embeddings, MatchSource
 from linker.terminology import Terminology
 
 KIND = "scan,int8"
@@ -81,12 +80,12 @@ class Retriever:
     def _candidates(
         self, name: str, near: list[tuple[int, int, float]], depth: int, mask: NDArray[np.bool_] | None
     ) -> list[Candidate]:
-        exact = self._exact_concepts(name, mask)
+        exact = self._exact_concepts(name, mask)[:depth]
         taken = {concept for concept, _ in exact}
+        dense = [entry for entry in near if entry[0] not in taken][: depth - len(exact)]
         found = [self._candidate(concept, row, MatchSource.EXACT, 1.0) for concept, row in exact]
-        dense = [entry for entry in near if entry[0] not in taken]
         found += [self._candidate(concept, row, MatchSource.DENSE, similarity) for concept, row, similarity in dense]
-        return found[:depth]
+        return found
 
     def _candidate(self, concept: int, row: int, source: MatchSource, similarity: float) -> Candidate:
         terminology = self._terminology

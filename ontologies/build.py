@@ -14,9 +14,12 @@ import numpy as np
 from linker.console import progress
 from linker.decision import FILE as CALIBRATION
 from linker.decision import read_calibration
-from linker.encoding import MODEL_FILES, Embeddings, OnnxEncoder, read_config
+from linker.encoding import OnnxEncoder
+from linker.inference import FILES as MODEL_FILES
+from linker.inference import read_config
 from linker.manifest import MANIFEST, IndexEntry, Manifest, ModelEntry, file_entry, model_digest
 from linker.publishing import publish
+from linker.records import Embeddings
 from linker.retrieval import KIND, add_embeddings, index_scale, new_index, write_index
 from linker.terminology import write_table
 from ontologies.collecting import Tables, collect

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from linker.bundles import DEFAULT
 from linker.cli.shared import BundleOption
-from linker.console import progress
+from linker.console import progress, stdout
 from linker.corpus import read_corpus
 from linker.evaluation import Accuracy, Report
 from linker.evaluation import evaluate as score
@@ -38,13 +37,13 @@ def evaluate(
         report = score(linker, mentions, advance=advance)
     if json_file:
         json_file.write_text(json.dumps({"corpus": corpus.name, **report.to_dict()}, indent=2) + "\n")
-    Console().print(_table(corpus.name, report))
+    stdout().print(_table(corpus.name, report))
     nil = [
         f"{name} {value:.3f}"
         for name, value in (("precision", report.nil_precision), ("recall", report.nil_recall))
         if value is not None
     ]
-    Console().print(
+    stdout().print(
         f"gold in the bundle {report.reachable:.3f}; calibration error {report.ece:.3f}; "
         f"answered at 95 % precision {report.coverage_at_95:.3f}; NIL {', '.join(nil) or 'none in gold or answers'}"
     )

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from linker.bundles import DEFAULT, bundle_path
 from linker.cli.shared import BundleOption, JsonOption
+from linker.console import stdout
 from linker.errors import InvalidInput
 from linker.identifiers import split_curie, system_uri
 from linker.manifest import Manifest, read_manifest, verify
@@ -31,7 +31,7 @@ def inspect(bundle: BundleArgument = DEFAULT, as_json: JsonOption = False) -> No
     if as_json:
         typer.echo(json.dumps({"path": str(path), "digest": digest, **asdict(manifest)}, indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = stdout()
     console.print(_summary(str(path), digest, manifest))
     console.print(_releases(manifest))
     console.print(_files(manifest))
@@ -88,7 +88,7 @@ def concept(
         del row["concept"]
         typer.echo(json.dumps(row, indent=2, ensure_ascii=False))
     else:
-        Console().print(_concept_table(record))
+        stdout().print(_concept_table(record))
 
 
 def _concept_table(record: ConceptRecord) -> Table:
@@ -133,7 +133,7 @@ def search(
     table = Table("concept", "preferred name", "found under", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    stdout().print(table)
 
 
 def _terminology(bundle: str) -> Terminology:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,10 +18,11 @@ from linker.cli.shared import (
     TypesOption,
     VocabularyOption,
 )
+from linker.console import stdout
 from linker.errors import InvalidInput
 from linker.jsonlines import link_line, read_mentions
 from linker.pipeline import Linker, Options
-from linker.records import Candidate, ConceptFilter, Link, RerankMode
+from linker.records import Candidate, ConceptFilter, Link, MatchSource, RerankMode
 
 SHOWN_CODES = ("SNOMEDCT", "UMLS", "MESH")
 
@@ -62,7 +62,7 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         if as_json:
             _write(links)
         else:
-            Console().print(links_table(links))
+            stdout().print(links_table(links))
         return
     if sys.stdin.isatty():
         raise InvalidInput("expected mentions as arguments, or JSON lines on standard input", field="TEXT")
@@ -98,12 +98,10 @@ def links_table(links: Sequence[Link], *, best_only: bool = False) -> Table:
 
 def _cells(candidate: Candidate) -> list[Text]:
     how = str(candidate.source)
-    if candidate.source != "exact":
-        how += f" {candidate.similarity:.2f}"
+    if candidate.source is MatchSource.DENSE:
+        how += f" {candidate.similarity:.2f} “{candidate.matched_name}”"
     if candidate.rerank_score is not None:
         how += f", reranked {candidate.rerank_score:+.1f}"
-    if candidate.matched_name.lower() != candidate.preferred_name.lower():
-        how += f" “{candidate.matched_name}”"
     codes = [_codes(candidate, system) for system in SHOWN_CODES]
     return [
         Text(t) for t in (candidate.concept_id, candidate.preferred_name, *codes, f"{candidate.confidence:.2f}", how)

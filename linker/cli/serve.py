@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from linker.bundles import bundle_path
-from linker.cli.shared import DEFAULT, BundleOption
+from linker.bundles import DEFAULT, bundle_path
+from linker.cli.shared import BundleOption
 
 if TYPE_CHECKING:  # gRPC takes a third of a second to import, which the other commands do not need
     from linker.server.app import Server

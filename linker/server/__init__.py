@@ -1,0 +1,1 @@
+"""The gRPC server. Read `app` first, then `services`, `batching` and `shield`."""

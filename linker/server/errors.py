@@ -1,0 +1,52 @@
+"""Errors that only a server has. `shield` holds the one table from errors to gRPC status codes.
+
+LinkerError
+└── ServerError
+    ├── Malformed         the bytes are not a message of the method's type
+    ├── WrongBundle       the client pinned another bundle than the one served
+    ├── NotReady          loading or draining
+    ├── Busy              too much is waiting already; says when to come back
+    ├── ResponseTooLarge  the answer does not fit into a message
+    ├── Expired           the deadline passed before the work began
+    └── LinkingFailed     a bug; what it was is its `__cause__`, and stays inside
+"""
+
+from __future__ import annotations
+
+from linker.errors import LinkerError
+
+
+class ServerError(LinkerError):
+    """Base of the errors below."""
+
+
+class Malformed(ServerError):
+    """The bytes are not a message of the method's type."""
+
+
+class WrongBundle(ServerError):
+    """The client pinned another bundle than the one served."""
+
+
+class NotReady(ServerError):
+    """The server is loading or draining."""
+
+
+class Busy(ServerError):
+    """Too much is waiting already. retry_after_s: when there is likely room."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ResponseTooLarge(ServerError):
+    """The answer does not fit into a message."""
+
+
+class Expired(ServerError):
+    """The deadline passed before the work began."""
+
+
+class LinkingFailed(ServerError):
+    """A bug in linking; its `__cause__` says which, to the log alone."""
