@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -83,18 +83,17 @@ def confidences(candidates: Sequence[Candidate], calibration: Calibration) -> ND
 
 def decide(
     candidates: Sequence[Candidate], calibration: Calibration, *, min_confidence: float | None = None
-) -> tuple[tuple[Candidate, ...], NilReason | None]:
-    """The candidates with their confidence, in the order they came, and why the first is not the answer, if so.
+) -> tuple[NDArray[np.float64], NilReason | None]:
+    """The confidence of each candidate, (n,), and why the first is not the answer, if it is not.
 
     min_confidence: in [0, 1]; None takes the calibration's own threshold.
     """
-    if not candidates:
-        return (), NilReason.NO_CANDIDATE
-    threshold = calibration.threshold if min_confidence is None else min_confidence
     sure = confidences(candidates, calibration)
-    decided = tuple(replace(c, confidence=float(p)) for c, p in zip(candidates, sure, strict=True))
+    if not candidates:
+        return sure, NilReason.NO_CANDIDATE
+    threshold = calibration.threshold if min_confidence is None else min_confidence
     if sure[0] >= threshold:
-        return decided, None
+        return sure, None
     # Together likely enough, and the second not far behind: the mention is known, and which of them is meant is not.
     tied = len(sure) > 1 and sure[1] >= sure[0] / 2 and sure.sum() >= threshold
-    return decided, NilReason.AMBIGUOUS if tied else NilReason.BELOW_THRESHOLD
+    return sure, NilReason.AMBIGUOUS if tied else NilReason.BELOW_THRESHOLD

@@ -117,7 +117,9 @@ class Linker:
         return [by_row.get(row, found) for row, found in enumerate(candidates)]
 
     def _decided(self, mention: Mention, candidates: list[Candidate], options: Options, *, truncated: bool) -> Link:
-        decided, reason = decide(candidates, self.bundle.calibration, min_confidence=options.min_confidence)
+        sure, reason = decide(candidates, self.bundle.calibration, min_confidence=options.min_confidence)
         codes = self.bundle.terminology.codes
-        shown = tuple(replace(c, codes=codes(c.concept)) for c in decided[: options.top_k])
-        return Link(mention, shown, reason, truncated)
+        shown = zip(candidates[: options.top_k], sure.tolist(), strict=False)
+        return Link(
+            mention, tuple(replace(c, confidence=p, codes=codes(c.concept)) for c, p in shown), reason, truncated
+        )
