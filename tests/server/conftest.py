@@ -32,7 +32,11 @@ class Running:
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         logs.watch_loop(self.loop)
-        self.server = self.run(self._started(settings))
+        try:
+            self.server = self.run(self._started(settings))
+        except BaseException:
+            self._stop_loop()
+            raise
         if bundle is not None:
             self.open(bundle)
         self.channel = grpc.insecure_channel(self.server.address)
@@ -61,6 +65,9 @@ class Running:
         self.channel.close()
         self._admin_channel.close()
         self.run(self.server.stop())
+        self._stop_loop()
+
+    def _stop_loop(self) -> None:
         self.run(self.loop.shutdown_default_executor())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
