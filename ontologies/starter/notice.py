@@ -36,7 +36,8 @@ _CHANGES = """## What was changed
 - From both: definitions, comments and everything but ids, names, semantic types, parents and codes were left out. Of a
   concept's names that differ in case, punctuation or spacing alone one was kept; names longer than 300 characters were
   left out.
-- GPS: each fully specified name was split into a preferred name and a semantic type.
+- GPS: each fully specified name was split into a preferred name and a semantic type. A
+  medicinal product "Product containing X" has "X" as a name marked `related`.
 - Mondo: obsolete concepts, non-human animal diseases (MONDO:0005583) and disease characteristics (MONDO:0021125) were
   left out. Synonyms that only the older file has are marked `related`, and were left out where another concept has the
   name. Codes of little-used vocabularies, of MedDRA, and ranges of codes were left out.

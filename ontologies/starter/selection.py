@@ -35,6 +35,7 @@ CODE_SHAPES = {
     "UMLS": r"C(N\d{6}|\d{7})",
 }
 
+_PRODUCT = re.compile(r"Product containing (?!only |precisely )(.+)")
 _RANK = {
     TermType.PREFERRED: 0,
     TermType.FULLY_SPECIFIED: 1,
@@ -112,6 +113,25 @@ def _by_preferred_name(records: Iterable[Record]) -> dict[str, list[str]]:
         if isinstance(record, Name) and record.term_type is TermType.PREFERRED:
             found[normalise(record.name)].append(record.concept_id)
     return found
+
+
+def with_ingredient_names(source: Source) -> tuple[Source, int]:
+    """`source` with "metformin" as a related name of "Product containing metformin", and how many such names.
+
+    SNOMED CT names medicinal products after this pattern (SNOMED CT Editorial Guide, "Medicinal product"); notes name
+    the ingredient alone.
+    """
+    records = tuple(source.records)
+    products = {r.concept_id for r in records if isinstance(r, Concept) and "medicinal product" in r.semantic_types}
+    named = tuple(
+        replace(record, name=found[1], term_type=TermType.RELATED)
+        for record in records
+        if isinstance(record, Name)
+        and record.concept_id in products
+        and record.term_type is TermType.PREFERRED
+        and (found := _PRODUCT.fullmatch(record.name))
+    )
+    return replace(source, records=(*records, *named)), len(named)
 
 
 def without_fully_specified(source: Source) -> Source:

@@ -1,7 +1,14 @@
 """What the starter keeps of its sources."""
 
 from ontologies.records import Code, Concept, Name, Source, TermType
-from ontologies.starter.selection import with_distinct_names, with_known_codes, without_branches
+from ontologies.starter.selection import (
+    with_codes_by_name,
+    with_distinct_names,
+    with_ingredient_names,
+    with_known_codes,
+    without_branches,
+    without_fully_specified,
+)
 
 
 def source(*records):
@@ -53,3 +60,44 @@ def test_a_related_name_gives_way_to_another_concepts_exact_name():
     names = (Name(concept_id="A:1", name="Skin"), Name(concept_id="A:2", name="skin", term_type=TermType.RELATED))
     kept, _ = with_distinct_names(source(*names))
     assert kept.records == names[:1]
+
+
+def _named(concept_id, name, *types):
+    return (
+        Concept(concept_id=concept_id, semantic_types=types),
+        Name(concept_id=concept_id, name=name, term_type=TermType.PREFERRED),
+    )
+
+
+def test_a_disease_gets_the_code_of_the_one_disorder_of_its_name():
+    primary = source(
+        *_named("P:1", "Grey cough", "disorder"),
+        *_named("P:2", "Grey ear", "finding"),
+        *_named("P:3", "Twin", "disorder"),
+        *_named("P:4", "Twin", "disorder"),
+    )
+    mine = source(
+        *_named("S:1", "grey-cough", "disease"),
+        *_named("S:2", "Grey ear", "disease"),
+        *_named("S:3", "twin", "disease"),
+    )
+    given, count = with_codes_by_name(mine, primary, system="P", semantic_type="disorder")
+    assert count == 1
+    assert [(r.concept_id, r.system, r.code) for r in given.records if isinstance(r, Code)] == [("S:1", "P", "1")]
+
+
+def test_fully_specified_names_are_left_out():
+    tagged = Name(concept_id="A:1", name="Grey cough (disorder)", term_type=TermType.FULLY_SPECIFIED)
+    plain = Name(concept_id="A:1", name="Grey cough", term_type=TermType.PREFERRED)
+    assert without_fully_specified(source(tagged, plain)).records == (plain,)
+
+
+def test_a_product_goes_by_its_ingredient_too():
+    records = (
+        *_named("A:1", "Product containing greyol", "medicinal product"),
+        *_named("A:2", "Product containing only greyol", "medicinal product"),
+        *_named("A:3", "Product containing blackol", "product"),
+    )
+    kept, count = with_ingredient_names(source(*records))
+    assert count == 1
+    assert kept.records[len(records) :] == (Name(concept_id="A:1", name="greyol", term_type=TermType.RELATED),)
