@@ -94,6 +94,7 @@ def decide(
     threshold = calibration.threshold if min_confidence is None else min_confidence
     if sure[0] >= threshold:
         return sure, None
-    # Together likely enough, and the second not far behind: the mention is known, and which of them is meant is not.
-    tied = len(sure) > 1 and sure[1] >= sure[0] / 2 and sure.sum() >= threshold
-    return sure, NilReason.AMBIGUOUS if tied else NilReason.BELOW_THRESHOLD
+    # Those not far behind the first are likely enough together: the mention is known, and which of them is meant is not.
+    close = sure[sure >= sure[0] / 2]
+    ambiguous = len(close) > 1 and close.sum() >= threshold
+    return sure, NilReason.AMBIGUOUS if ambiguous else NilReason.BELOW_THRESHOLD
