@@ -94,7 +94,7 @@ def decide(
     threshold = calibration.threshold if min_confidence is None else min_confidence
     if sure[0] >= threshold:
         return sure, None
-    # Those not far behind the first are likely enough together: the mention is known, and which of them is meant is not.
+    # Where those close behind the first are likely enough together, the mention is known and its meaning is not.
     close = sure[sure >= sure[0] / 2]
     ambiguous = len(close) > 1 and close.sum() >= threshold
     return sure, NilReason.AMBIGUOUS if ambiguous else NilReason.BELOW_THRESHOLD

@@ -58,8 +58,8 @@ def test_reasons() -> None:
     assert decide([], CALIBRATION)[1] is NilReason.NO_CANDIDATE
     assert decide([candidate(0.1)], CALIBRATION)[1] is NilReason.BELOW_THRESHOLD
     assert decide([candidate(1.0, MatchSource.EXACT)], CALIBRATION)[1] is None
-    many = [candidate(0.5, concept=n) for n in range(20)]
-    assert decide(many, replace(CALIBRATION, nil=5.0, threshold=0.999))[1] is NilReason.BELOW_THRESHOLD
+    fading = [candidate(0.9 - n / 25, concept=n) for n in range(20)]  # each 0.45 times as likely as the one before
+    assert decide(fading, replace(CALIBRATION, threshold=0.9))[1] is NilReason.BELOW_THRESHOLD
     twins = [candidate(1.0, MatchSource.EXACT, n) for n in range(2)]
     assert decide(twins, replace(CALIBRATION, threshold=0.6))[1] is NilReason.AMBIGUOUS
 
