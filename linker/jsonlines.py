@@ -87,6 +87,7 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
         "concept_id": candidate.concept_id,
         "preferred_name": candidate.preferred_name,
         "matched_name": candidate.matched_name,
+        "term_type": candidate.term_type,
         "semantic_types": list(candidate.semantic_types),
         "confidence": round(candidate.confidence, 6),
         "similarity": round(candidate.similarity, 6),

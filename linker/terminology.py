@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from linker.errors import BundleCorrupt, NotFound
-from linker.identifiers import split_curie
+from linker.identifiers import canonical_prefix, split_curie
 from linker.records import Code, ConceptFilter
 from linker.surface import normalise
 
@@ -259,8 +259,9 @@ class Terminology:
         return mask
 
     def _in_vocabulary(self, prefixes: frozenset[str]) -> NDArray[np.bool_]:
-        mask = np.array([prefix in prefixes for prefix in self._prefixes], dtype=np.bool_)
-        hits = pc.is_in(self._crosswalk["system"], value_set=pa.array(sorted(prefixes)))
+        wanted = prefixes | {canonical_prefix(prefix) for prefix in prefixes}
+        mask = np.array([prefix in wanted for prefix in self._prefixes], dtype=np.bool_)
+        hits = pc.is_in(self._crosswalk["system"], value_set=pa.array(sorted(wanted)))
         mask[self._crosswalk_concepts[hits.to_numpy(zero_copy_only=False).astype(np.bool_)]] = True
         return mask
 

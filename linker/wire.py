@@ -86,7 +86,7 @@ def _candidate(message: common_pb2.Candidate) -> Candidate:
         concept_id=concept.id,
         preferred_name=concept.display,
         matched_name=message.matched_name,
-        term_type="",
+        term_type=message.term_type,
         source=_SOURCES.get(message.match_source, MatchSource.DENSE),
         similarity=message.similarity,
         semantic_types=tuple(concept.semantic_types),
@@ -106,6 +106,7 @@ def _candidate_message(candidate: Candidate) -> common_pb2.Candidate:
         similarity=candidate.similarity,
         rerank_score=candidate.rerank_score,
         match_source=_SOURCE_NUMBERS[candidate.source],
+        term_type=candidate.term_type,
     )
 
 

@@ -99,3 +99,11 @@ def test_a_filter_lets_through_what_it_says(terminology: Terminology, wanted: Co
 
 def test_a_vocabulary_is_also_that_of_the_concepts_own_id(terminology: Terminology) -> None:
     assert terminology.name_mask(ConceptFilter(vocabularies=frozenset({"CLINIC"}))).all()
+
+
+def test_a_vocabulary_goes_by_its_aliases(build_bundle) -> None:
+    linker = build_bundle(
+        "concept_id\tname\tlanguage\tterm_type\tcodes\nA:1\theart\ten\tpreferred\tMESH:D006321\nA:2\tear\ten\tpreferred\t\n"
+    )
+    mask = linker.bundle.terminology.name_mask(ConceptFilter(vocabularies=frozenset({"MSH"})))
+    assert mask.tolist() == [True, False]

@@ -16,7 +16,7 @@ candidates = st.builds(
     concept_id=words,
     preferred_name=words,
     matched_name=words,
-    term_type=st.just(""),
+    term_type=st.sampled_from(["preferred", "fully_specified", "synonym", "related"]),
     source=st.sampled_from(MatchSource),
     similarity=st.floats(-1, 1),
     semantic_types=st.lists(words, max_size=2).map(tuple),
