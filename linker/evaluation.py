@@ -92,8 +92,11 @@ class _Scorer:
 
     def add(self, mentions: Sequence[GoldMention]) -> None:
         parts = [part for mention in mentions for part in mention.parts]
-        links = iter(self._linker.link(parts, Options(top_k=RECALL_DEPTH)))
-        retrieved = iter(self._linker.link(parts, Options(top_k=RECALL_DEPTH, rerank=RerankMode.NEVER)))
+        reranked = self._linker.link(parts, Options(top_k=RECALL_DEPTH))
+        before = reranked
+        if self._linker.bundle.reranker is not None:
+            before = self._linker.link(parts, Options(top_k=RECALL_DEPTH, rerank=RerankMode.NEVER))
+        links, retrieved = iter(reranked), iter(before)
         for mention in mentions:
             count = len(mention.parts)
             self._score(mention, [next(links) for _ in range(count)], [next(retrieved) for _ in range(count)])
