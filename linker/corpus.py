@@ -22,11 +22,16 @@ from linker.records import Mention
 
 @dataclass(frozen=True, slots=True)
 class GoldMention:
-    """What an annotator said. parts: the surface forms to link, one unless the mention is composite."""
+    """What an annotator said.
+
+    parts: the surface forms to link, one unless the mention is composite. misplaced: the offsets do not hold the
+    mention, as happens in published corpora; it is then linked without its place.
+    """
 
     note_id: str
     parts: tuple[Mention, ...]
     gold: frozenset[str]
+    misplaced: bool = False
 
 
 def read_corpus(path: Path, *, prefix: str = "") -> list[GoldMention]:
@@ -47,8 +52,6 @@ def read_corpus(path: Path, *, prefix: str = "") -> list[GoldMention]:
             field = f"{path}:{line}: mentions[{position}]"
             try:
                 mentions.append(_gold(note, row, prefix))
-            except InvalidInput as error:
-                raise InvalidInput(error.description, field=f"{field}.begin") from error
             except (TypeError, KeyError) as error:
                 raise InvalidInput("expected doc_id, a string mention and a list gold", field=field) from error
     if not mentions:
@@ -64,7 +67,10 @@ def _gold(note: dict[str, Any], row: dict[str, Any], prefix: str) -> GoldMention
     if row.get("composite") and "|" in surface:
         return GoldMention(str(note["doc_id"]), tuple(Mention(part) for part in surface.split("|")), gold)
     placed = Mention(surface, text, row.get("begin"), row.get("end")) if text else Mention(surface)
-    placed.check()
+    try:
+        placed.check()
+    except InvalidInput:
+        return GoldMention(str(note["doc_id"]), (Mention(surface, text),), gold, misplaced=True)
     return GoldMention(str(note["doc_id"]), (placed,), gold)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from linker.bundles import DEFAULT
 from linker.cli.shared import BundleOption
-from linker.console import progress, stdout
+from linker.console import progress, stderr, stdout
 from linker.corpus import read_corpus
 from linker.evaluation import Accuracy, Report
 from linker.evaluation import evaluate as score
@@ -32,6 +32,10 @@ def evaluate(
     surface form is a name in the bundle. Intervals: 95 % bootstrap over notes.
     """
     mentions = read_corpus(corpus, prefix=prefix)
+    if misplaced := sum(mention.misplaced for mention in mentions):
+        stderr.print(
+            f"{misplaced:,} mentions are not what stands at their offsets; they are linked without their place."
+        )
     linker = Linker.open(bundle)
     with progress("Linking", len(mentions), "mentions") as advance:
         report = score(linker, mentions, advance=advance)

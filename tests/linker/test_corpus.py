@@ -40,8 +40,7 @@ def test_reads_places_composites_and_prefixes(tmp_path: Path) -> None:
         (json.dumps({"mentions": [{}]}), ":2: mentions[0]"),
         (json.dumps(note(mention=3)), ":2: mentions[0]"),
         (json.dumps(note(gold="D1")), ":2: mentions[0]"),
-        (json.dumps(note(begin=0)), ":2: mentions[0].begin"),
-        (json.dumps(note(end=60)), ":2: mentions[0].begin"),
+        (json.dumps(note(begin="0")), ":2: mentions[0]"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, bad: str, place: str) -> None:
@@ -59,3 +58,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.jsonl", tmp_path, truncated, empty):
         with pytest.raises(InvalidInput, match=path.name):
             read_corpus(path)
+
+
+def test_a_mention_that_is_not_at_its_offsets_is_kept_without_them(tmp_path: Path) -> None:
+    right, wrong, beyond = read_corpus(write(tmp_path / "c.jsonl", note(), note(begin=0), note(end=60)))
+    assert [m.misplaced for m in (right, wrong, beyond)] == [False, True, True]
+    assert [m.parts[0].begin for m in (right, wrong, beyond)] == [2, None, None]
+    assert wrong.parts[0].text == "cold"
