@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import ceil
 from time import monotonic, perf_counter_ns
 
 from linker.pipeline import Linker, Options, Timings
@@ -157,7 +158,8 @@ class Batcher:
         """The next options in turn, and a batch of calls with them. The batch is empty where all had ended."""
         key, calls = self._queues.popitem(last=False)
         shares: dict[_Call, _Share] = {}
-        room, now = self.max_batch, monotonic()
+        # What is waiting is spread over the workers that are free: a lone large call does not leave one of them idle.
+        room, now = min(self.max_batch, max(SLICE, ceil(self._waiting / self._idle))), monotonic()
         while calls and room:
             call, _ = calls.popitem(last=False)
             if call.future.done():
