@@ -62,12 +62,12 @@ def entries_of(source: Source) -> Entries:
         if not isinstance(record, Concept):
             rest.append(record)
         elif record.concept_id in entries:
-            raise BuildError(f"{source.path}: expected each concept once, came {record.concept_id} again")
+            raise BuildError(f"{source.path}: expected each concept once, got {record.concept_id} again")
         else:
             entries[record.concept_id] = Entry(record)
     for record in rest:
         if record.concept_id not in entries:
-            raise BuildError(f"{source.path}: expected a concept of the source, came {record.concept_id}")
+            raise BuildError(f"{source.path}: expected a concept of the source, got {record.concept_id}")
         entry = entries[record.concept_id]
         entry.codes.append(record) if isinstance(record, Code) else entry.names.append(record)
     for entry in entries.values():

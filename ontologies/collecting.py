@@ -77,9 +77,9 @@ class Collector:
                 gathered.concept = _joined(gathered.concept, record)
                 gathered.path = gathered.path or source.path
             elif isinstance(record, Name):
-                self._add_name(gathered, record, source.path, origin)
+                self._add_name(gathered, record, source.path, record.source or origin)
             else:
-                _add_code(gathered, record, origin)
+                _add_code(gathered, record, record.source or origin)
 
     def _add_name(self, gathered: _Gathered, name: Name, path: str, origin: str) -> None:
         gathered.first_name = gathered.first_name if gathered.first_name[2] else (path, name.line, name.name)

@@ -40,7 +40,7 @@ def merge(primary: Source, secondary: Source, *, system: str) -> tuple[Source, M
     """
     first, second = entries_of(primary), entries_of(secondary)
     if shared := first.keys() & second.keys():
-        raise BuildError(f"expected two sources without a concept in common, came {min(shared)} in both")
+        raise BuildError(f"expected two sources without a concept in common, got {min(shared)} in both")
     claims = claims_of(first, second, system)
     pairs = mutual_best(claims)
     contradicted = sum(max(found.values()) is Support.CONTRADICTED for found in claims.values())

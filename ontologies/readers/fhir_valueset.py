@@ -57,10 +57,10 @@ def read_fhir_valueset(path: AnyPath, *, language: str = "") -> Source:
     valueset = json_object(document, path, "")
     if valueset.get("resourceType") != "ValueSet":
         came = str(valueset.get("resourceType"))[:80]
-        raise SourceError(f"expected a ValueSet, came {came}", path=path, field="resourceType")
+        raise SourceError(f"expected a ValueSet, got {came}", path=path, field="resourceType")
     items = list(_items(valueset, path))
     if not items:
-        raise SourceError("expected enumerated codes, came none", path=path, field="compose.include")
+        raise SourceError("expected enumerated codes, got none", path=path, field="compose.include")
     _refuse_duplicates(items, path)
     release = _release(valueset, items, path, sha256)
     spoken = optional_text(valueset, "language", path) or language
@@ -91,7 +91,7 @@ def _included(include: dict[str, Json], path: AnyPath, field: str) -> Iterator[_
             raise SourceError(message, path=path, field=f"{field}.{key}")
     concepts = json_array(include.get("concept"), path, f"{field}.concept")
     if not concepts:
-        raise SourceError("expected enumerated codes or an expansion, came neither", path=path, field=field)
+        raise SourceError("expected enumerated codes or an expansion, got neither", path=path, field=field)
     system = json_text(include.get("system"), path, f"{field}.system")
     for i, value in enumerate(concepts):
         place = f"{field}.concept[{i}]"
@@ -119,7 +119,7 @@ def _prefix(system: str, path: AnyPath, field: str) -> str:
         return _PREFIX_OF_SYSTEM[system]
     last = re.search(r"([A-Za-z0-9][\w.-]*)\W*$", system)
     if last is None:
-        raise SourceError(f"expected a code system URI, came {system[:80]}", path=path, field=f"{field}.system")
+        raise SourceError(f"expected a code system URI, got {system[:80]}", path=path, field=f"{field}.system")
     return last[1]
 
 
@@ -128,7 +128,7 @@ def _refuse_duplicates(items: list[_Item], path: AnyPath) -> None:
     for item in items:
         first = seen.setdefault(item.concept_id, item.field)
         if first != item.field:
-            message = f"expected each code once, came {item.concept_id} again (first at {first})"
+            message = f"expected each code once, got {item.concept_id} again (first at {first})"
             raise SourceError(message, path=path, field=f"{item.field}.code")
 
 

@@ -24,12 +24,12 @@ def read_json(path: AnyPath) -> tuple[Json, str]:
     try:
         raw = Path(path).read_bytes()
     except OSError as error:
-        raise SourceError(f"expected a readable file, came {error.strerror}", path=path) from error
+        raise SourceError(f"expected a readable file, got {error.strerror}", path=path) from error
     text = _decode(_decompress(raw, path) if Path(path).suffix == ".zst" else raw, path)
     try:
         return json.loads(text), hashlib.sha256(raw).hexdigest()
     except json.JSONDecodeError as error:
-        message = f"expected JSON, came {error.msg.lower()} at column {error.colno}"
+        message = f"expected JSON, got {error.msg.lower()} at column {error.colno}"
         raise SourceError(message, path=path, line=error.lineno) from error
     except RecursionError as error:
         raise SourceError("expected JSON nested less deeply", path=path) from error
@@ -74,7 +74,7 @@ def json_flag(document: dict[str, Json], key: str, path: AnyPath, field: str) ->
 
 def _unexpected(expected: str, value: Json, path: AnyPath, field: str) -> SourceError:
     came = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-    return SourceError(f"expected {expected}, came {came[:80]}", path=path, field=field)
+    return SourceError(f"expected {expected}, got {came[:80]}", path=path, field=field)
 
 
 def _decompress(raw: bytes, path: AnyPath) -> bytes:
@@ -92,4 +92,4 @@ def _decode(content: bytes, path: AnyPath) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         came = f"byte 0x{error.object[error.start]:02x}"
-        raise SourceError(f"expected UTF-8, came {came}", path=path, line=line) from error
+        raise SourceError(f"expected UTF-8, got {came}", path=path, line=line) from error

@@ -1,12 +1,12 @@
 """The neutral source on disk: a folder of three Parquet tables and the releases they came from.
 
     concepts.parquet  concept_id, semantic_types list<string>, definition, parents list<string>, retired bool
-    names.parquet     concept_id, name, language, term_type
-    codes.parquet     concept_id, system, code, relation
+    names.parquet     concept_id, name, language, term_type, source
+    codes.parquet     concept_id, system, code, relation, source
     releases.json     a list of objects with the fields of `ontologies.records.Release`
 
-Whoever can write Parquet can hand over an ontology in this form. `retired`, `definition` and `relation` may be absent.
-The line of a record that was read from here is its row, counted from 1.
+Whoever can write Parquet can hand over an ontology in this form. `retired`, `definition`, `relation` and `source` (the
+release a row comes from) may be absent. The line of a record that was read from here is its row, counted from 1.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ CONCEPTS = pa.schema(
         ("retired", pa.bool_()),
     ]
 )
-NAMES = pa.schema([(column, pa.string()) for column in ("concept_id", "name", "language", "term_type")])
-CODES = pa.schema([(column, pa.string()) for column in ("concept_id", "system", "code", "relation")])
+NAMES = pa.schema([(column, pa.string()) for column in ("concept_id", "name", "language", "term_type", "source")])
+CODES = pa.schema([(column, pa.string()) for column in ("concept_id", "system", "code", "relation", "source")])
 _SCHEMAS = {"concepts.parquet": CONCEPTS, "names.parquet": NAMES, "codes.parquet": CODES}
-_OPTIONAL = {"retired", "definition", "relation"}
+_OPTIONAL = {"retired", "definition", "relation", "source"}
 _TERM_TYPES = {term_type.value: term_type for term_type in TermType}
 _RELEASES = "releases.json"
 
@@ -112,17 +112,17 @@ def _open(path: Path, schema: pa.Schema) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError as error:
-        raise SourceError("expected this file of the folder, came none", path=path) from error
+        raise SourceError("expected this file of the folder, got none", path=path) from error
     except (OSError, pa.ArrowException) as error:
         raise SourceError("expected a complete Parquet file", path=path) from error
     for field in schema:
         if field.name in file.schema_arrow.names:
             came = file.schema_arrow.field(field.name).type
             if _plain(came) != _plain(field.type):
-                raise SourceError(f"expected {field.type}, came {came}", path=path, field=field.name)
+                raise SourceError(f"expected {field.type}, got {came}", path=path, field=field.name)
         elif field.name not in _OPTIONAL:
             present = ", ".join(file.schema_arrow.names)
-            raise SourceError(f"expected this column, came {present}", path=path, field=field.name)
+            raise SourceError(f"expected this column, got {present}", path=path, field=field.name)
     return file
 
 
@@ -158,13 +158,14 @@ def _concept(row: Row, line: int, path: Path) -> Concept:
 def _name(row: Row, line: int, path: Path) -> Name:
     written = _text(row, "term_type", line, path)
     if written not in _TERM_TYPES:
-        message = f"expected one of {', '.join(_TERM_TYPES)}, came {written[:80]}"
+        message = f"expected one of {', '.join(_TERM_TYPES)}, got {written[:80]}"
         raise SourceError(message, path=path, line=line, field="term_type")
     return Name(
         concept_id=_text(row, "concept_id", line, path),
         name=_text(row, "name", line, path),
         language=row["language"] or "",
         term_type=_TERM_TYPES[written],
+        source=row.get("source") or "",
         line=line,
     )
 
@@ -175,6 +176,7 @@ def _code(row: Row, line: int, path: Path) -> Code:
         system=_text(row, "system", line, path),
         code=_text(row, "code", line, path),
         relation=row.get("relation") or "skos:exactMatch",
+        source=row.get("source") or "",
         line=line,
     )
 
@@ -184,7 +186,7 @@ def _text(row: Row, column: str, line: int, path: Path) -> str:
     if isinstance(value, str) and value.strip():
         return value
     came = "nothing" if value is None else repr(value)
-    raise SourceError(f"expected a text that is not empty, came {came}", path=path, line=line, field=column)
+    raise SourceError(f"expected a text that is not empty, got {came}", path=path, line=line, field=column)
 
 
 def _texts(row: Row, column: str, line: int, path: Path) -> tuple[str, ...]:
@@ -194,7 +196,7 @@ def _texts(row: Row, column: str, line: int, path: Path) -> tuple[str, ...]:
 
 def _releases(path: Path) -> tuple[Release, ...]:
     if not path.exists():
-        raise SourceError("expected this file of the folder, came none", path=path)
+        raise SourceError("expected this file of the folder, got none", path=path)
     document, _ = read_json(path)
     known = {field.name for field in fields(Release)}
     releases = []
@@ -202,11 +204,11 @@ def _releases(path: Path) -> tuple[Release, ...]:
         entry = json_object(value, path, f"[{i}]")
         for key, content in entry.items():
             if key not in known or not isinstance(content, str):
-                message = f"expected texts for {', '.join(sorted(known))}, came {str(content)[:80]}"
+                message = f"expected texts for {', '.join(sorted(known))}, got {str(content)[:80]}"
                 raise SourceError(message, path=path, field=f"[{i}].{key}")
         if not entry.get("source"):
-            raise SourceError("expected a text that is not empty, came nothing", path=path, field=f"[{i}].source")
+            raise SourceError("expected a text that is not empty, got nothing", path=path, field=f"[{i}].source")
         releases.append(Release(**{key: str(content) for key, content in entry.items()}))
     if not releases:
-        raise SourceError("expected at least one release, came none", path=path)
+        raise SourceError("expected at least one release, got none", path=path)
     return tuple(releases)

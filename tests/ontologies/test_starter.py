@@ -34,6 +34,11 @@ def test_every_release_names_its_licence() -> None:
     assert "Attribution 4.0 International" in (TERMS / "LICENSE-CC-BY-4.0.txt").read_text()
 
 
+def test_every_name_says_which_release_it_comes_from() -> None:
+    releases = {release.source for release in read(TERMS).releases}
+    assert {r.source for r in read(TERMS).records if isinstance(r, Name)} == releases
+
+
 @pytest.mark.parametrize(
     ("phrase", "snomed"),
     [
