@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,11 +26,14 @@ ENCODER = HERE / "encoder"
 
 
 def bundle_path() -> Path:
-    """The starter bundle's directory, built if this is the first time it is asked for."""
+    """The starter bundle's directory, built if this is the first time it is asked for; older ones are then removed."""
     path = user_cache_path("medlinker", appauthor=False) / f"starter-{_fingerprint()}"
     if not (path / MANIFEST).is_file():
         stderr.print("Building the starter bundle; this is done once and takes a minute or two.")
         build([read_tables(TERMS)], path, encoder=ENCODER, workers=os.cpu_count() or 1)
+        for older in path.parent.glob("starter-*"):  # whoever has one open keeps what is mapped
+            if older != path:
+                shutil.rmtree(older, ignore_errors=True)
     return path
 
 

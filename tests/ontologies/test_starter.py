@@ -81,7 +81,9 @@ def test_the_bundle_is_built_once_and_found_again(
 
     monkeypatch.setattr(starter, "read_tables", fake_read)
     monkeypatch.setattr(starter, "user_cache_path", lambda *_, **__: tmp_path)
+    (tmp_path / "starter-older").mkdir()
     first = bundle_path("starter")
+    assert [path.name for path in tmp_path.iterdir()] == [first.name]
     assert bundle_path("starter") == first
     assert built == [1]
     assert Linker.open(first).link(["asma"])[0].concept is not None
