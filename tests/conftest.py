@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from linker.pipeline import Linker
 from ontologies.build import build
 from ontologies.readers import read
 from ontologies.starter import ENCODER
+
+# A busy machine is no failure; and what CI runs, it runs again.
+settings.register_profile("project", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("project")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
