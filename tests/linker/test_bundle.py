@@ -85,6 +85,16 @@ def test_a_manifest_cannot_point_outside(bundle_copy: Path, tmp_path: Path) -> N
         open_bundle(bundle_copy)
 
 
+def test_files_may_be_links(bundle: Path, tmp_path: Path) -> None:
+    """Volumes of a cluster and content-addressed stores are made of them."""
+    for path in sorted(bundle.rglob("*")):
+        target = tmp_path / "linked" / path.relative_to(bundle)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            target.symlink_to(path)
+    assert open_bundle(tmp_path / "linked").digest == open_bundle(bundle).digest
+
+
 def test_what_is_not_a_bundle_says_so(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="linker build"):
         open_bundle(tmp_path)
