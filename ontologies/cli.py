@@ -21,7 +21,7 @@ def build(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Files or folders to read: OBO, TSV, CSV, Parquet, FHIR ValueSet, a folder of neutral tables; "
             "or `starter` for the terms of the starter bundle.",
         ),
