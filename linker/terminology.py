@@ -92,7 +92,8 @@ class _SortedStrings(Sequence[bytes]):
 
     def range(self, first: str, past: bytes | None = None) -> tuple[int, int]:
         """Rows equal to `first`, or from `first` up to `past` (exclusive)."""
-        key = first.encode()
+        # Half a surrogate pair, as a shell may pass, gives bytes that no name or id has.
+        key = first.encode(errors="surrogatepass")
         begin = bisect_left(self, key)
         return begin, bisect_left(self, key + b"\x00" if past is None else past, lo=begin)
 

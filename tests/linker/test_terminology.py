@@ -53,6 +53,11 @@ def test_an_unknown_concept_is_not_found(terminology: Terminology, text: str) ->
         terminology.concept("?" + text)
 
 
+def test_an_id_that_is_no_text_is_not_found(terminology: Terminology) -> None:
+    with pytest.raises(NotFound):
+        terminology.concept("\udcff")
+
+
 @given(st.text())
 def test_names_equal_agrees_with_a_scan(terminology: Terminology, text: str) -> None:
     key = normalise(text)
