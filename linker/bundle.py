@@ -7,9 +7,9 @@ from pathlib import Path
 
 from linker.decision import FILE as CALIBRATION
 from linker.decision import Calibration, read_calibration
-from linker.encoding import OnnxEncoder
+from linker.encoding import Encoder, OnnxEncoder
 from linker.manifest import Manifest, read_manifest, verify
-from linker.reranking import OnnxReranker
+from linker.reranking import OnnxReranker, Reranker
 from linker.retrieval import Retriever
 from linker.terminology import Terminology
 
@@ -22,9 +22,9 @@ class Bundle:
     digest: str
     manifest: Manifest
     terminology: Terminology
-    encoder: OnnxEncoder
+    encoder: Encoder
     retriever: Retriever
-    reranker: OnnxReranker | None
+    reranker: Reranker | None
     calibration: Calibration
 
 

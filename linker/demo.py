@@ -19,7 +19,7 @@ from rich.text import Text
 
 from linker.bundles import DEFAULT, bundle_path
 from linker.cli.link import links_table
-from linker.console import stderr
+from linker.console import stderr, stdout
 from linker.errors import LinkerError
 from linker.pipeline import Options
 from linker.records import Mention
@@ -123,8 +123,7 @@ def demo(bundle: str) -> None:
     with serving(bundle_path(bundle)) as address, grpc.insecure_channel(address) as channel:
         wait_until_serving(channel)
         response = LinkingServiceStub(channel).LinkMentions(link_request(mentions, Options()), timeout=CALL_S)
-        # A pipe has no width of its own, and the table needs more than the 80 columns it would be given.
-        show(Console(width=None if sys.stdout.isatty() else 140), note, mentions, response)
+        show(stdout(), note, mentions, response)
     stderr.print(f"The server stopped cleanly. {time.monotonic() - started:.1f} s from start to stop.", highlight=False)
 
 

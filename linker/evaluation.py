@@ -80,7 +80,7 @@ def evaluate(linker: Linker, mentions: Sequence[GoldMention], *, advance: Callab
 class _Scorer:
     def __init__(self, linker: Linker) -> None:
         self._linker = linker
-        self._known: dict[str, bool] = {}
+        self._ids = linker.bundle.terminology.all_ids()
         self._notes: list[str] = []
         self._ranks: list[float] = []
         self._retrieved: list[float] = []
@@ -102,7 +102,7 @@ class _Scorer:
             self._score(mention, [next(links) for _ in range(count)], [next(retrieved) for _ in range(count)])
 
     def _score(self, mention: GoldMention, links: list[Link], retrieved: list[Link]) -> None:
-        reachable = any(self._has(gold) for gold in mention.gold)
+        reachable = not mention.gold.isdisjoint(self._ids)
         self._nil.append((not reachable, all(link.nil_reason is not None for link in links)))
         if not mention.gold:
             return
@@ -115,11 +115,6 @@ class _Scorer:
         self._exact.append(max(worst_rank(found, mention.gold) for found in exact))
         self._seen.append(all(terminology.names_equal(normalise(part.text)) for part in mention.parts))
         self._confidence.append(min((link.candidates[0].confidence if link.candidates else 0.0) for link in links))
-
-    def _has(self, gold: str) -> bool:
-        if not self._known:
-            self._known = dict.fromkeys(self._linker.bundle.terminology.all_ids(), True)
-        return gold in self._known
 
     def report(self) -> Report:
         ranks, retrieved, notes = np.array(self._ranks), np.array(self._retrieved), np.array(self._notes)

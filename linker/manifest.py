@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,6 @@ class Manifest:
     files: dict[str, FileEntry]
     created_by: str
     format: int = FORMAT
-    options: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """Canonical bytes: sorted keys, UTF-8, one trailing newline."""
@@ -112,7 +111,6 @@ def _parse(value: dict[str, Any]) -> Manifest:
         reranker=ModelEntry(**value["reranker"]) if value["reranker"] else None,
         files={name: FileEntry(**entry) for name, entry in value["files"].items()},
         created_by=value["created_by"],
-        options=value["options"],
     )
 
 

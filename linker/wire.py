@@ -8,7 +8,7 @@ from linker.bundle import Bundle
 from linker.identifiers import split_curie, system_uri
 from linker.pipeline import Options, Timings
 from linker.records import Candidate, Code, Link, MatchSource, Mention, NilReason, RerankMode
-from linker.terminology import ConceptRecord, Name, Terminology
+from linker.terminology import ConceptRecord, Terminology
 from linker.v1 import common_pb2, linking_service_pb2, terminology_service_pb2
 
 RERANK_MODES = {
@@ -29,7 +29,6 @@ _REASON_NUMBERS = {
     NilReason.AMBIGUOUS: linking_service_pb2.NIL_REASON_AMBIGUOUS,
 }
 _REASONS = {number: reason for reason, number in _REASON_NUMBERS.items()}
-_TERM_TYPES = ("preferred", "fully_specified", "synonym", "related")
 
 
 def link_request(mentions: Sequence[Mention], options: Options) -> linking_service_pb2.LinkMentionsRequest:
@@ -65,9 +64,7 @@ def result_message(link: Link, mention_id: str) -> linking_service_pb2.LinkResul
 
 
 def links_of(response: linking_service_pb2.LinkMentionsResponse, mentions: Sequence[Mention]) -> list[Link]:
-    """The links in a response to a request for `mentions`. What the wire does not
-    carry is -1 (rows of concepts) or empty (term types).
-    """
+    """The links in a response to a request for `mentions`. Rows of concepts do not cross the wire and are -1."""
     return [_link(result, mention) for result, mention in zip(response.results, mentions, strict=True)]
 
 
@@ -141,24 +138,19 @@ def concept_message(terminology: Terminology, concept: int) -> common_pb2.Concep
 
 
 def concept_response(record: ConceptRecord) -> terminology_service_pb2.GetConceptResponse:
-    """All about one concept, its preferred names first."""
-    names = sorted(record.names, key=_term_type_rank)
+    """All about one concept; its names come as they lie in a bundle, the preferred ones first."""
     return terminology_service_pb2.GetConceptResponse(
         concept=_concept_message(record.concept_id, record.preferred_name, record.semantic_types, record.codes),
         names=[
             terminology_service_pb2.ConceptName(
                 name=name.name, language=name.language, term_type=name.term_type, source=name.source
             )
-            for name in names
+            for name in record.names
         ],
         definition=record.definition,
         parent_ids=record.parents,
         retired=record.retired,
     )
-
-
-def _term_type_rank(name: Name) -> int:
-    return _TERM_TYPES.index(name.term_type) if name.term_type in _TERM_TYPES else len(_TERM_TYPES)
 
 
 def provenance_message(bundle: Bundle, server_version: str) -> common_pb2.Provenance:

@@ -16,7 +16,6 @@ from ontologies.hierarchy import check_parents, with_known_parents
 from ontologies.records import Code, Concept, Name, Release, Source, TermType
 
 UNDETERMINED = "und"  # BCP-47 for a language nobody stated
-_TIERS = {kind: tier for tier, kind in enumerate(TermType)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,6 @@ class Tables:
 
 @dataclass(slots=True)
 class _Gathered:
-    concept: Concept | None = None
-    path: str = ""
     names: dict[tuple[str, str], tuple[Name, str]] = field(default_factory=dict)
     codes: dict[tuple[str, str, str], str] = field(default_factory=dict)
     first_name: tuple[str, int, str] = ("", 0, "")
@@ -74,8 +71,6 @@ class Collector:
             gathered = self._gathered.setdefault(record.concept_id, _Gathered())
             if isinstance(record, Concept):
                 self._concepts.append((record, source.path))
-                gathered.concept = _joined(gathered.concept, record)
-                gathered.path = gathered.path or source.path
             elif isinstance(record, Name):
                 self._add_name(gathered, record, source.path, record.source or origin)
             else:
@@ -89,21 +84,17 @@ class Collector:
             return
         spoken = replace(name, language=name.language or self._language or UNDETERMINED)
         known = gathered.names.get((key, spoken.language))
-        if known is None or _TIERS[spoken.term_type] < _TIERS[known[0].term_type]:
+        if known is None or spoken.term_type.rank < known[0].term_type.rank:
             gathered.names[key, spoken.language] = (spoken, origin)
 
     def tables(self) -> Tables:
         """The sorted tables. Raises `SourceError` (no name, unknown concept, bad parents) or `BuildError` (nothing)."""
-        if self._lenient:
-            for gathered in self._gathered.values():
-                gathered.concept = gathered.concept and with_known_parents(gathered.concept, self._gathered)
-            self._concepts = [(with_known_parents(concept, self._gathered), path) for concept, path in self._concepts]
-        check_parents(self._concepts)
+        defined = self._defined()
         ordered = [(concept_id, self._gathered[concept_id]) for concept_id in sorted(self._gathered)]
         concepts, names, codes, normalised = [], [], [], []
         for row, (concept_id, gathered) in enumerate(ordered):
-            concept = _checked(concept_id, gathered)
-            ranked = sorted(gathered.names.items(), key=lambda item: (_TIERS[item[1][0].term_type], *item[0]))
+            concept = _checked(concept_id, defined.get(concept_id), gathered)
+            ranked = sorted(gathered.names.items(), key=lambda item: (item[1][0].term_type.rank, *item[0]))
             shown = _preferred(gathered) or gathered.first_name[2]
             concepts.append(
                 {
@@ -130,6 +121,19 @@ class Collector:
             skipped=self._skipped,
         )
 
+    def _defined(self) -> dict[str, tuple[Concept, str]]:
+        """Each concept as its records say together, with the path of the first. Raises `SourceError` on bad parents."""
+        concepts = self._concepts
+        if self._lenient:
+            known = {concept.concept_id for concept, _ in concepts}
+            concepts = [(with_known_parents(concept, known), path) for concept, path in concepts]
+        check_parents(concepts)
+        defined: dict[str, tuple[Concept, str]] = {}
+        for concept, path in concepts:
+            known_as = defined.get(concept.concept_id)
+            defined[concept.concept_id] = (_joined(known_as[0], concept), known_as[1]) if known_as else (concept, path)
+        return defined
+
 
 def collect(sources: Iterable[Source], *, language: str = "", lenient: bool = False) -> Tables:
     """The tables of all sources together.
@@ -142,9 +146,7 @@ def collect(sources: Iterable[Source], *, language: str = "", lenient: bool = Fa
     return collector.tables()
 
 
-def _joined(known: Concept | None, new: Concept) -> Concept:
-    if known is None:
-        return new
+def _joined(known: Concept, new: Concept) -> Concept:
     return replace(
         known,
         semantic_types=tuple(dict.fromkeys(known.semantic_types + new.semantic_types)),
@@ -164,15 +166,16 @@ def _preferred(gathered: _Gathered) -> str:
     return next((n.name for n in names if n.term_type is TermType.PREFERRED), names[0].name if names else "")
 
 
-def _checked(concept_id: str, gathered: _Gathered) -> Concept:
-    path, line, _ = gathered.first_name
-    if gathered.concept is None:
+def _checked(concept_id: str, defined: tuple[Concept, str] | None, gathered: _Gathered) -> Concept:
+    path, line, name = gathered.first_name
+    if defined is None:
         message = f"names or codes of {concept_id!r}, which no source defines"
         raise SourceError(message, path=path or "?", line=line, field="concept_id")
-    if not gathered.first_name[2]:
+    concept, concept_path = defined
+    if not name:
         message = f"{concept_id!r} has no name; expected at least one"
-        raise SourceError(message, path=gathered.path, line=gathered.concept.line, field="name")
-    return gathered.concept
+        raise SourceError(message, path=concept_path, line=concept.line, field="name")
+    return concept
 
 
 def _table(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:

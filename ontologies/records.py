@@ -12,12 +12,17 @@ from enum import StrEnum
 
 
 class TermType(StrEnum):
-    """What a name is to its concept."""
+    """What a name is to its concept, the most telling first."""
 
     PREFERRED = "preferred"
-    SYNONYM = "synonym"
     FULLY_SPECIFIED = "fully_specified"
+    SYNONYM = "synonym"
     RELATED = "related"  # OBO's broad, narrow and related scopes: evidence, not equivalence
+
+    @property
+    def rank(self) -> int:
+        """Place in this order, from 0: of names that are the same, the lowest is kept."""
+        return tuple(TermType).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The three services: check the request, do the work somewhere else than on the event loop, shape the answer.
 
-Look-ups take microseconds for one concept, but 50 ms for a thousand and as long for a prefix that half the names
-share; so they run on a thread of their own, where they hold up neither the event loop nor the linking workers.
+Look-ups take microseconds for one concept, but some 50 ms for a thousand; so they run on a thread of their own, where
+they hold up neither the event loop nor the linking workers.
 """
 
 from __future__ import annotations

@@ -36,12 +36,6 @@ CODE_SHAPES = {
 }
 
 _PRODUCT = re.compile(r"Product containing (?!only |precisely )(.+)")
-_RANK = {
-    TermType.PREFERRED: 0,
-    TermType.FULLY_SPECIFIED: 1,
-    TermType.SYNONYM: 2,
-    TermType.RELATED: 3,
-}
 
 
 def without_branches(source: Source, branches: Iterable[str]) -> tuple[Source, Counter[str]]:
@@ -168,7 +162,7 @@ def with_distinct_names(source: Source) -> tuple[Source, Counter[str]]:
     taken = {form for (_, _, form), name in best.items() if name.term_type is not TermType.RELATED}
     kept = list(_not_taken(best, taken))
     left_out["related name taken"] = len(best) - len(kept)
-    kept.sort(key=lambda name: (name.concept_id, _RANK[name.term_type], name.name.casefold(), name.name))
+    kept.sort(key=lambda name: (name.concept_id, name.term_type.rank, name.name.casefold(), name.name))
     return replace(source, records=(*(r for r in records if not isinstance(r, Name)), *kept)), left_out
 
 
@@ -182,4 +176,4 @@ def _naturalness(name: Name) -> tuple[int, int, int, str]:
     """Orders names that normalise alike: term type, then SHOUTED words, then Capitalised words after the first."""
     words = re.findall(r"[^\W\d_]+", name.name)
     shouted = sum(len(word) > 4 and word.isupper() for word in words)
-    return _RANK[name.term_type], shouted, sum(word.istitle() for word in words[1:]), name.name
+    return name.term_type.rank, shouted, sum(word.istitle() for word in words[1:]), name.name

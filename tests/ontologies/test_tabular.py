@@ -253,7 +253,7 @@ def test_any_bytes_are_records_or_a_source_error(tmp_path_factory, content, name
         ("concept_id\tname\tname\nX:1\ta\tb\n", 1, "name", "twice"),
         ("id\tname\nX:1\ta\n", 1, "concept_id", "expected this column, got id, name"),
         ("concept_id\tterm\nX:1\ta\n", 1, "name", "expected this column"),
-        ("concept_id\tname\tterm_type\nX:1\ta\tPT\n", 2, "term_type", "preferred, synonym"),
+        ("concept_id\tname\tterm_type\nX:1\ta\tPT\n", 2, "term_type", "preferred, fully_specified, synonym, related"),
         ("concept_id\tname\tcodes\nX:1\ta\tD005334\n", 2, "codes", "PREFIX:code"),
         ("concept_id\tname\tcodes\nX:1\ta\tA:1|\n", 2, "codes", "each side"),
         ("concept_id\tname\tcodes\nX:1\ta\tA:1=broad\n", 2, "codes", "predicate"),
