@@ -44,6 +44,8 @@ def open_bundle(path: Path, *, workers: int = 1) -> Bundle:
         terminology=terminology,
         encoder=OnnxEncoder(path / "encoder", workers=workers),
         retriever=Retriever(terminology, path / "index.faiss", scale=manifest.index.scale, workers=workers),
-        reranker=OnnxReranker(path / "reranker") if manifest.reranker else None,
+        reranker=OnnxReranker(path / "reranker", names_of=terminology.names, workers=workers)
+        if manifest.reranker
+        else None,
         calibration=read_calibration(path / CALIBRATION),
     )

@@ -9,10 +9,9 @@ from time import perf_counter_ns
 
 from linker.bundle import Bundle, open_bundle
 from linker.bundles import DEFAULT, bundle_path
-from linker.decision import decide
+from linker.decision import confidences, decide
 from linker.errors import InvalidInput
 from linker.records import EVERYTHING, Candidate, ConceptFilter, Link, Mention, RerankMode
-from linker.reranking import is_certain
 from linker.surface import normalise
 
 MAX_TOP_K = 1000
@@ -110,11 +109,17 @@ class Linker:
         reranker = self.bundle.reranker
         if reranker is None or options.rerank is RerankMode.NEVER:
             return candidates
-        always = options.rerank is RerankMode.ALWAYS
-        rows = [row for row, found in enumerate(candidates) if found and (always or not is_certain(found))]
-        reranked = reranker.rerank([mentions[row] for row in rows], [candidates[row] for row in rows])
-        by_row = dict(zip(rows, reranked, strict=True))
-        return [by_row.get(row, found) for row, found in enumerate(candidates)]
+        policy = reranker.policy
+        if options.rerank is RerankMode.ALWAYS:
+            policy = replace(policy, protect=False, gate=1.0)
+        rows = [row for row, found in enumerate(candidates) if not policy.leaves(found, self._sure(found))]
+        scored = reranker.score([mentions[row] for row in rows], [candidates[row] for row in rows])
+        reordered = {row: policy.order(found) for row, found in zip(rows, scored, strict=True)}
+        return [reordered.get(row, found) for row, found in enumerate(candidates)]
+
+    def _sure(self, candidates: Sequence[Candidate]) -> float:
+        """Confidence of the first candidate as retrieved."""
+        return float(confidences(candidates, self.bundle.calibration)[0]) if candidates else 0.0
 
     def _decided(self, mention: Mention, candidates: list[Candidate], options: Options, *, truncated: bool) -> Link:
         sure, reason = decide(candidates, self.bundle.calibration, min_confidence=options.min_confidence)

@@ -35,7 +35,7 @@ class NilReason(StrEnum):
 class RerankMode(StrEnum):
     """Whether the cross-encoder runs, where the bundle has one."""
 
-    AUTO = "auto"  # unless the mention is verbatim a name of exactly one concept
+    AUTO = "auto"  # unless the mention is verbatim a name of exactly one concept, or retrieval alone is sure enough
     ALWAYS = "always"
     NEVER = "never"
 

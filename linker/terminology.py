@@ -188,6 +188,12 @@ class Terminology:
         """The name at a row of the index."""
         return str(self._names["name"][row].as_py())
 
+    def names(self, concept: int) -> list[str]:
+        """Every name of the concept at a row, in the order of the bundle."""
+        begin, end = np.searchsorted(self.concept_of_name, [concept, concept + 1])
+        names: list[str] = self._names["name"][begin:end].to_pylist()
+        return names
+
     def term_type(self, row: int) -> str:
         """What the name at a row is to its concept."""
         return str(self._names["term_type"][row].as_py())

@@ -1,9 +1,11 @@
-"""A real, tiny cross-encoder in ONNX: its logit is the mean over the pair of a weight each token has."""
+"""A real, tiny cross-encoder in ONNX: its logit is the highest weight that any token of the pair has."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 
-from linker import Linker, Mention, Options, RerankMode
-from linker.reranking import OnnxReranker
+from linker import Candidate, Linker, MatchSource, Mention, Options, RerankMode
+from linker.inference import load_tokenizer
+from linker.reranking import OnnxReranker, Policy, encode_pairs, write_candidate, write_mention
 from ontologies.build import build
 from ontologies.readers import read
 from ontologies.starter import ENCODER
@@ -34,7 +37,7 @@ def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights[tokenizer.token_to_id(LIKED)] = 100.0
     nodes = [
         helper.make_node("Gather", ["weights", "input_ids"], ["each"]),
-        helper.make_node("ReduceMean", ["each"], ["logits"], axes=[1], keepdims=0),
+        helper.make_node("ReduceMax", ["each"], ["logits"], axes=[1], keepdims=0),
     ]
     graph = helper.make_graph(
         nodes,
@@ -46,7 +49,8 @@ def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx"
     )
-    config = {"name": "tiny", "max_length": 128, "depth": DEPTH, "weight": 1.0}
+    config = {"name": "tiny", "max_length": 128, "depth": DEPTH, "weight": 1.0, "gate": 1.0}
+    config |= {"context": 128, "other_names": 0}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -86,16 +90,39 @@ def test_the_score_moves_candidates_up(reranked: Linker) -> None:
     assert ids_before[DEPTH:] == ids_after[DEPTH:]  # what was not scored keeps its place
 
 
+def test_who_is_sure_is_not_read_and_the_gate_says_how_sure(reranked: Linker) -> None:
+    """At a gate just below a mention's confidence it is left alone, at one just above it is read."""
+    bundle, mention = reranked.bundle, "shivering"
+    assert bundle.reranker is not None
+    retrieved = reranked.link([mention], Options(rerank=RerankMode.NEVER))[0].candidates
+    sure = retrieved[0].confidence
+    for gate, is_read in ((sure - 1e-6, False), (sure + 1e-6, True)):
+        gated = _Gated(bundle.reranker, gate)
+        found = Linker(replace(bundle, reranker=gated)).link([mention])[0].candidates
+        assert any(c.rerank_score is not None for c in found) is is_read
+        assert is_read or found == retrieved
+
+
+class _Gated:
+    def __init__(self, reranker, gate: float) -> None:
+        self.policy = replace(reranker.policy, gate=gate)
+        self.score = reranker.score
+
+
+def _reranker(folder: Path, **options: object) -> OnnxReranker:
+    return OnnxReranker(folder, names_of=lambda _: [], **options)
+
+
 def test_the_mention_is_read_in_its_context(reranker: Path) -> None:
     """Context within reach changes the score; context beyond the window does not."""
-    ranker = OnnxReranker(reranker)
-    candidates = [_candidate(n) for n in range(3)]
+    ranker = _reranker(reranker)
+    candidates = [_candidate(n) for n in (1, 2)]
     near = f"{LIKED} of cold"
     far = f"{LIKED} {'x ' * 200}cold"
 
     def score(context: str) -> float | None:
         mention = Mention("cold", context, len(context) - 4, len(context))
-        return ranker.rerank([mention], [candidates])[0][0].rerank_score
+        return ranker.score([mention], [candidates])[0][0].rerank_score
 
     assert score(near) != score("absence of cold")
     assert score(far) == score(far.replace(LIKED, "absence"))
@@ -104,16 +131,72 @@ def test_the_mention_is_read_in_its_context(reranker: Path) -> None:
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6))
 def test_every_list_is_a_permutation_and_does_not_depend_on_the_batch(reranker: Path, sizes: list[int]) -> None:
-    ranker = OnnxReranker(reranker)
+    ranker = _reranker(reranker, workers=2)
     mentions = [Mention(f"mention number {n}") for n in range(len(sizes))]
     lists = [[_candidate(n) for n in range(size)] for size in sizes]
-    for mention, before, after in zip(mentions, lists, ranker.rerank(mentions, lists), strict=True):
-        assert sorted(c.concept_id for c in before) == sorted(c.concept_id for c in after)
-        assert after == ranker.rerank([mention], [before])[0]
+    for mention, before, scored in zip(mentions, lists, ranker.score(mentions, lists), strict=True):
+        assert [c.concept_id for c in before] == [c.concept_id for c in scored]
+        assert sorted(c.concept_id for c in ranker.policy.order(scored)) == sorted(c.concept_id for c in before)
+        assert scored == _reranker(reranker).score([mention], [before])[0]
 
 
-def _candidate(n: int):
-    from linker import Candidate, MatchSource
+scored_candidates = st.lists(st.tuples(st.floats(-1, 1), st.none() | st.floats(-20, 20)), min_size=1, max_size=8).map(
+    lambda rows: [replace(_candidate(n), similarity=s, rerank_score=r) for n, (s, r) in enumerate(rows)]
+)
 
+
+@given(scored_candidates)
+def test_a_weight_of_zero_is_retrieval_and_an_infinite_one_the_score_alone(candidates: list[Candidate]) -> None:
+    def read(weight: float) -> list[Candidate]:
+        return [c for c in Policy(weight=weight).order(candidates) if c.rerank_score is not None]
+
+    similarities, scores = [c.similarity for c in read(0.0)], [c.rerank_score or 0.0 for c in read(math.inf)]
+    assert similarities == sorted(similarities, reverse=True)
+    assert scores == sorted(scores, reverse=True)
+
+
+words = st.text("ab cd", min_size=1, max_size=300)
+
+
+@given(words, words, st.integers(0, 60))
+def test_context_is_whole_words_of_the_window(before: str, after: str, context: int) -> None:
+    text = f"{before} cold {after}"
+    written = write_mention(Mention("cold", text, len(before) + 1, len(before) + 5), context=context)
+    mention, _, around = written.partition(" | ")
+    assert mention == "cold"
+    left, _, right = around.partition("@")
+    assert len(left) <= context
+    assert len(right) <= context
+    assert f"{before} ".endswith(left)
+    assert f" {after}".startswith(right)
+    assert set(around.replace("@", " ").split()) <= {*before.split(), *after.split()}
+
+
+def test_of_a_pair_too_long_mention_and_name_are_what_is_left(reranker: Path) -> None:
+    tokenizer = load_tokenizer(reranker)
+    tokenizer.enable_truncation(24)
+    context = f"{'fever and chills ' * 20}cold{' with pain' * 20}"
+    mention = Mention("cold", context, context.index("cold"), context.index("cold") + 4)
+    candidate = replace(_candidate(1), matched_name="common cold")
+    pair = (write_mention(mention), write_candidate(candidate))
+    [encoding] = encode_pairs(tokenizer, [pair])
+    whole = tokenizer.encode("cold").ids[1:-1], tokenizer.encode(pair[1]).ids[1:-1]
+    sides = [[t for t, kind in zip(encoding.ids, encoding.type_ids, strict=True) if kind == k] for k in (0, 1)]
+    assert len(encoding.ids) == 24
+    assert sides[0][1 : 1 + len(whole[0])] == whole[0]
+    assert sides[1][:-1] == whole[1]
+
+
+def test_a_candidate_is_written_without_a_name_twice() -> None:
+    candidate = replace(_candidate(1), matched_name="common cold", preferred_name="Cold", semantic_types=("disorder",))
+    names = ["Common  cold", "COLD", "coryza", "Coryza", "acute rhinitis"]
+    assert write_candidate(candidate) == "common cold; Cold (disorder)"
+    assert (
+        write_candidate(candidate, names=names, other_names=2) == "common cold; Cold (disorder); Coryza; acute rhinitis"
+    )
+    assert write_candidate(replace(candidate, preferred_name="Common cold")) == "common cold (disorder)"
+
+
+def _candidate(n: int) -> Candidate:
     name = f"{LIKED} {n}" if n % 3 == 0 else f"name {n}"
     return Candidate(n, f"X:{n}", name, name, "synonym", MatchSource.DENSE, 0.5 - n / 100)
