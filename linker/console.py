@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -14,8 +15,14 @@ from rich.text import Text
 stderr = Console(stderr=True, highlight=False)
 _WIDTH = 160  # of a file or a pipe, which have none of their own
 
-Advance = Callable[[int], object]
 _LINE_EVERY_S = 10.0
+
+
+class Advance(Protocol):
+    """Says how many items were done since the last call, and what else is to be shown ("loss 0.123")."""
+
+    def __call__(self, done: int, note: str = "", /) -> object:
+        """`done` more items are done."""
 
 
 def stdout() -> Console:
@@ -51,10 +58,11 @@ def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
             MofNCompleteColumn(),
             _Rate(unit),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=stderr) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda done: bar.advance(task, done)
+            task = bar.add_task(what, total=total, note="")
+            yield lambda done, note="": bar.update(task, advance=done, note=note)
     else:
         lines = _Lines(what, total, unit)
         yield lines.advance
@@ -67,14 +75,15 @@ class _Lines:
         self._done = 0
         self._started = self._last = time.monotonic()
 
-    def advance(self, done: int) -> None:
+    def advance(self, done: int, note: str = "", /) -> None:
         self._done += done
         now = time.monotonic()
         if now - self._last >= _LINE_EVERY_S:
             self._last = now
             rate = self._done / (now - self._started)
             left = (self._total - self._done) / rate
-            self._print(f"{self._done:,}/{self._total:,} {self._unit}, {rate:,.0f}/s, {left:.0f} s left")
+            note = f", {note}" if note else ""
+            self._print(f"{self._done:,}/{self._total:,} {self._unit}, {rate:,.0f}/s, {left:.0f} s left{note}")
 
     def close(self) -> None:
         elapsed = max(time.monotonic() - self._started, 1e-6)
