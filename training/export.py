@@ -1,272 +1,220 @@
-"""Export a sentence encoder of the BERT family: safetensors in, one ONNX file with pooling inside out.
+"""Export a sentence encoder or a cross-encoder of the BERT family: safetensors in, one ONNX file with its head out.
 
-    python -m training.export BASE --out DIR [--precision int8|fp32] [--names FILE]
-
-The graph takes `input_ids` (n, length) int64 and gives `embedding` (n, dimension) float32 unit rows. It takes no
-attention mask: a batch holds texts of one token length, so there is nothing to mask.
-The export is compared with the torch model it came from before anything is written.
+An encoder takes `input_ids` (n, length) int64 and gives `embedding` (n, dimension) float32 unit rows. A reranker takes
+`input_ids` and `token_type_ids` and gives `score` (n, 1) float32, the logit of a pair. There is no attention mask: a
+batch holds texts of one token length, so there is nothing to mask.
+The export is run as it will be served and compared with the torch model before it takes its place.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
-import torch
-import typer
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
+from linker.console import progress
+from linker.decision import FILE as CALIBRATION
+from linker.errors import InvalidInput, LinkerError
+from linker.inference import batches
+from linker.publishing import publish
+from training.card import Card, write_card
+from training.checkpoint import Kind, sha256
 from training.invented import invented_names
+from training.parity import Parity, measure
+from training.precision import Precision
 from training.quantise import Peaks, quantise, tapped
-from training.tracing import Base, ExportError, SentenceEncoder, read_base, to_onnx
+from training.tracing import Base, to_onnx
 from training.trunk import Floats, TrunkError
 
-FORMAT = "medlinker-encoder/1"
+RERANKER_SETTINGS = ("depth", "context", "other_names", "weight", "gate")
+_CARD = "MODEL_CARD.md"
+_FILES = ("model.onnx", "tokenizer.json", "config.json", _CARD)
 _CALIBRATION_NAMES = 600
-_TOKENS_PER_RUN = 2048
-_LEAST_COSINE = {"int8": 0.99, "fp32": 0.9999}
-_HOW_INT8 = {
-    "int8": """,
-then rewritten to int8: one scale an output channel of a weight, one a token of an activation (computed while
-running), smoothed between the two; the word table has one scale for each 64 columns. A vector is the same bits in
-any batch, order and thread""",
-    "fp32": "",
-}
-_FILES = ("model.onnx", "tokenizer.json", "config.json", "MODEL_CARD.md")
+_PARITY_NAMES = 1000
+
+Feeds = Mapping[str, NDArray[np.int64]]
 
 
-class Precision(StrEnum):
-    """Number format of the exported weights and products."""
-
-    INT8 = "int8"
-    FP32 = "fp32"
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How close an export is to the torch model: cosines over `names` names, and nearest neighbours kept."""
-
-    names: int
-    worst_cosine: float
-    mean_cosine: float
-    top1_agreement: float
+class ExportError(LinkerError):
+    """The model cannot be exported, or its export is too far from it."""
 
 
 def export(
-    base: Path,
+    base: Base,
     out: Path,
     *,
+    card: Card,
     precision: Precision = Precision.INT8,
-    name: str = "",
-    licence: str = "unknown",
     max_length: int = 128,
     names: Sequence[str] = (),
+    settings: Mapping[str, float] | None = None,
+    drop_calibration: bool = False,
 ) -> Parity:
-    """Export the model folder `base` to the folder `out`; the same input gives the same bytes.
+    """Export `base` to the folder `out`, which is replaced in one step; the same input gives the same bytes.
 
-    `names` are what parity is measured on; invented ones without it. Raises ExportError: not a safetensors model of
-    the BERT family with mean pooling, or parity below the limit, in which case nothing is written.
+    names: what parity is measured on; invented ones without it. settings: more of config.json; for a reranker the
+    numbers RERANKER_SETTINGS, see `linker.reranking`. A calibration.json in `out` was fitted with the model there: it
+    stays when model and tokenizer come out the same, byte for byte; otherwise `drop_calibration` says that it may go.
+
+    Raises InvalidInput: an argument does not fit the model, `out` holds other things or a calibration that would go;
+    ExportError: the model cannot be made int8, parity is below its limit, or `out` cannot be written. Nothing is
+    written then.
     """
-    source = read_base(base)
-    model = to_onnx(source.encoder)
+    _check(base, out, max_length, settings or {})
+    model = to_onnx(base)
     if precision is Precision.INT8:
-        model = _to_int8(model, source, max_length)
-    parity = measure_parity(source, model, names or _every(invented_names(), 1000), max_length)
-    if parity.worst_cosine < _LEAST_COSINE[precision]:
-        limit = _LEAST_COSINE[precision]
-        raise ExportError(f"{base}: worst cosine to torch is {parity.worst_cosine:.5f}, expected {limit} or more")
-    config = {
-        "format": FORMAT,
-        "name": name or base.name,
-        "licence": licence,
-        "dimension": int(source.encoder.config.hidden_size),
-        "max_length": max_length,
-        "pooling": "mean",
-        "normalised": True,
-        "lowercase": _lowercases(source.tokenizer),
-        "precision": precision.value,
-        "base_weights_sha256": source.weights_sha256,
-    }
-    _write(out, model, source.tokenizer, config, parity)
+        model = _to_int8(model, base, max_length)
+    config = _config(base, card, precision, max_length) | dict(settings or {})
+    try:
+        with publish(out) as folder:
+            (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+            (folder / "tokenizer.json").write_text(base.tokenizer.to_str(), encoding="utf-8")
+            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            _keep_calibration(out, folder, drop=drop_calibration)
+            parity = measure(base, folder, names or every(invented_names(), _PARITY_NAMES), precision)
+            if failed := [figure for figure in parity.figures if not figure.holds]:
+                raise ExportError(f"{base.folder}: the export is too far from the torch model: {failed[0]}")
+            (folder / _CARD).write_text(_card(base, card, config, parity, folder), encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"{out}: cannot be written: {error.strerror or error}") from error
     return parity
 
 
-def _to_int8(model: onnx.ModelProto, source: Base, max_length: int) -> onnx.ModelProto:
-    names = _every(invented_names(), _CALIBRATION_NAMES)
-    batches = _by_length(_token_ids(source.tokenizer, names, max_length))
-    try:
-        return quantise(model, measure_peaks(model, batches, max_length), max_length=max_length)
-    except TrunkError as error:
-        raise ExportError(f"cannot be made int8: {error}. Try --precision fp32") from error
+def _check(base: Base, out: Path, max_length: int, settings: Mapping[str, float]) -> None:
+    if not 8 <= max_length <= base.longest:
+        raise InvalidInput(
+            f"expected 8 to {base.longest}, the most {base.folder} reads, got {max_length}", field="max_length"
+        )
+    if base.kind is Kind.RERANKER:
+        for name in RERANKER_SETTINGS:
+            if not isinstance(settings.get(name), int | float):
+                raise InvalidInput(f"expected a number, got {settings.get(name)!r}", field=f"settings.{name}")
+    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - {*_FILES, CALIBRATION}):
+        raise InvalidInput(f"expected no folder, or one with nothing but an exported model, got {out}", field="out")
 
 
-def measure_peaks(model: onnx.ModelProto, batches: Sequence[NDArray[np.int64]], max_length: int) -> Peaks:
-    """The largest absolute value of every input channel of every product, over `batches` of token ids."""
-    probe, products = tapped(model, max_length=max_length)
-    session = _session(probe)
-    peaks: dict[str, Floats] = {}
-    for batch in batches:
-        for product, values in zip(products, session.run(None, {"input_ids": batch}), strict=True):
-            peak = np.abs(values).max(axis=0)
-            peaks[product] = np.maximum(peaks.get(product, peak), peak)
-    return peaks
+def _keep_calibration(old: Path, new: Path, *, drop: bool) -> None:
+    path = old / CALIBRATION
+    if not path.is_file() or drop:
+        return
+    if any(not (old / name).is_file() or sha256(old / name) != sha256(new / name) for name in _FILES[:2]):
+        raise InvalidInput(
+            f"{path} was fitted with the model that is there and does not fit another: give --drop-calibration to "
+            f"remove it, and fit one for the new model",
+            field="out",
+        )
+    (new / CALIBRATION).write_bytes(path.read_bytes())
 
 
-def measure_parity(source: Base, model: onnx.ModelProto, names: Sequence[str], max_length: int) -> Parity:
-    """Encode `names` with torch and with `model`, in batches of one token length, and compare."""
-    session, reference = _session(model), SentenceEncoder(source.encoder).eval()
-    exact, ours = [], []
-    for batch in _by_length(_token_ids(source.tokenizer, names, max_length)):
-        with torch.inference_mode():
-            tokens = torch.from_numpy(batch)
-            exact.append(reference(tokens, torch.ones_like(tokens)).numpy())
-        ours.append(session.run(None, {"input_ids": batch})[0])
-    expected, got = np.concatenate(exact), np.concatenate(ours)
-    cosines = np.einsum("nd,nd->n", expected, got)
-    return Parity(len(names), float(cosines.min()), float(cosines.mean()), _top1_agreement(expected, got))
-
-
-def _top1_agreement(expected: Floats, got: Floats) -> float:
-    """The share of rows whose nearest other row is the same in both."""
-    kept = 0
-    for rows in np.array_split(np.arange(len(expected)), max(1, len(expected) // 1000)):
-        nearest = []
-        for vectors in (expected, got):
-            similarity = vectors[rows] @ vectors.T
-            similarity[np.arange(len(rows)), rows] = -2
-            nearest.append(similarity.argmax(axis=1))
-        kept += int((nearest[0] == nearest[1]).sum())
-    return kept / len(expected)
-
-
-def _every(names: Sequence[str], count: int) -> list[str]:
-    """About `count` names, spread evenly over `names`."""
-    return list(names[:: max(1, len(names) // count)])
-
-
-def _token_ids(tokenizer: Tokenizer, names: Sequence[str], max_length: int) -> list[list[int]]:
-    tokenizer.enable_truncation(max_length)
-    encodings = tokenizer.encode_batch(list(names))
-    tokenizer.no_truncation()  # the tokenizer is written without settings of its own
-    return [encoding.ids for encoding in encodings]
-
-
-def _by_length(token_ids: Sequence[list[int]]) -> list[NDArray[np.int64]]:
-    """Batches (n, length) of one token length each."""
-    return list(_batches(sorted(token_ids, key=len)))
-
-
-def _batches(ordered: Sequence[list[int]]) -> Iterator[NDArray[np.int64]]:
-    start = 0
-    while start < len(ordered):
-        length = len(ordered[start])
-        stop = start
-        while stop < len(ordered) and len(ordered[stop]) == length and (stop - start) * length < _TOKENS_PER_RUN:
-            stop += 1
-        yield np.array(ordered[start:stop], dtype=np.int64)
-        start = stop
-
-
-def _session(model: onnx.ModelProto) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+def _config(base: Base, card: Card, precision: Precision, max_length: int) -> dict[str, object]:
+    head: dict[str, object] = {}
+    if base.kind is Kind.ENCODER:
+        head = {"dimension": int(base.shape.hidden_size), "pooling": str(base.pooling), "normalised": True}
+    return {
+        "format": f"medlinker-{base.kind}/1",
+        "name": card.name,
+        "licence": card.licence,
+        "max_length": max_length,
+        **head,
+        "lowercase": _lowercases(base.tokenizer),
+        "precision": precision.value,
+        "weights_sha256": base.weights_sha256,
+    }
 
 
 def _lowercases(tokenizer: Tokenizer) -> bool:
     return bool((json.loads(tokenizer.to_str()).get("normalizer") or {}).get("lowercase", False))
 
 
-def _write(out: Path, model: onnx.ModelProto, tokenizer: Tokenizer, config: dict[str, object], parity: Parity) -> None:
-    """Write the folder beside `out` and rename it into place; an encoder that is there already is replaced."""
-    if out.exists() and not {path.name for path in out.iterdir()} <= set(_FILES):
-        raise ExportError(f"{out}: expected no folder, or one with nothing but {', '.join(_FILES)}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        fresh, old = Path(scratch) / "fresh", Path(scratch) / "old"
-        fresh.mkdir()
-        (fresh / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
-        (fresh / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
-        (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        (fresh / "MODEL_CARD.md").write_text(_card(config, parity), encoding="utf-8")
-        if out.exists():
-            out.rename(old)
-        fresh.rename(out)
+def _to_int8(model: onnx.ModelProto, base: Base, max_length: int) -> onnx.ModelProto:
+    names = every(invented_names(), _CALIBRATION_NAMES)
+    texts = names if base.kind is Kind.ENCODER else list(zip(names, names[1:] + names[:1], strict=True))
+    base.tokenizer.enable_truncation(max_length)
+    encodings = base.tokenizer.encode_batch_fast(texts)
+    base.tokenizer.no_truncation()  # the tokenizer is written without settings of its own
+    feeds = [_feeds(base, [encodings[row] for row in rows]) for rows in batches(encodings)]
+    try:
+        return quantise(model, measure_peaks(model, feeds, max_length), max_length=max_length)
+    except TrunkError as error:
+        raise ExportError(f"{base.folder}: cannot be made int8: {error}. Try --precision fp32") from error
 
 
-def _card(config: dict[str, object], parity: Parity) -> str:
-    """The model card: where the encoder comes from, what it gives, how far it is from its base."""
-    how = _HOW_INT8[str(config["precision"])]
-    return f"""# Sentence encoder: {config["name"]}
+def _feeds(base: Base, encodings: Sequence[Encoding]) -> Feeds:
+    ids = {
+        "input_ids": np.array([encoding.ids for encoding in encodings], dtype=np.int64),
+        "token_type_ids": np.array([encoding.type_ids for encoding in encodings], dtype=np.int64),
+    }
+    return {name: ids[name] for name in base.graph.inputs}
 
-- Base: {config["name"]}, BERT family. Weights sha-256: `{config["base_weights_sha256"]}`
-- Licence of the weights: {config["licence"]}
-- Format: `{config["format"]}`, ONNX with ONNX Runtime's own operators, {config["precision"]}
 
-## In and out
-`input_ids` (n, length) int64, texts of one token length, at most {config["max_length"]} tokens -> `embedding`
-(n, {config["dimension"]}) float32: the mean over all tokens, of length 1. There is no attention mask and no padding.
-Load it without graph optimisation: it is optimised already.
+def measure_peaks(model: onnx.ModelProto, feeds: Sequence[Feeds], max_length: int) -> Peaks:
+    """The largest absolute value of every input channel of every product, over `feeds` of the graph's inputs."""
+    probe, products = tapped(model, max_length=max_length)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    peaks: dict[str, Floats] = {}
+    with progress("Measuring activations", len(feeds), "batches") as advance:
+        for batch in feeds:
+            for product, values in zip(products, session.run(None, dict(batch)), strict=True):
+                peak = np.abs(values).max(axis=0)
+                peaks[product] = np.maximum(peaks.get(product, peak), peak)
+            advance(1)
+    return peaks
+
+
+def every(names: Sequence[str], count: int) -> list[str]:
+    """About `count` names, spread evenly over `names`."""
+    return list(names[:: max(1, len(names) // count)])
+
+
+_HOW_INT8 = """,
+then rewritten to int8: one scale an output channel of a weight, one a token of an activation (computed while
+running), smoothed between the two; the word table has one scale for each 64 columns. An output is the same bits in
+any batch, order and thread"""
+
+_LIMITS = {
+    Kind.ENCODER: (
+        "It embeds what a name says, not what a clinician means by it.",
+        "A similarity orders candidates; it is not a probability.",
+        "An index belongs to the encoder that made it. Vectors of another model or precision are close, not equal.",
+    ),
+    Kind.RERANKER: (
+        "A logit orders the candidates of one mention; it is not a probability.",
+        "It reads pairs as `linker.reranking` writes them, and no others.",
+    ),
+}
+_INT8_LIMIT = "int8 products can saturate on x86 processors without VNNI instructions: measure parity there."
+
+
+def _card(base: Base, card: Card, config: Mapping[str, Any], parity: Parity, folder: Path) -> str:
+    limits = _LIMITS[base.kind] + ((_INT8_LIMIT,) if config["precision"] == Precision.INT8 else ())
+    hashes = {name: sha256(folder / name) for name in _FILES if name != _CARD}
+    names = " | ".join((parity.of, *(figure.name for figure in parity.figures)))
+    values = " | ".join((f"{parity.count:,}", *(f"{figure.value:.5f}" for figure in parity.figures)))
+    table = f"| {names} |\n|{'---|' * (len(parity.figures) + 1)}\n| {values} |"
+    return write_card(card, config=config, about=_about(base, config), parity=table, hashes=hashes, limits=limits)
+
+
+def _about(base: Base, config: Mapping[str, Any]) -> str:
+    """Markdown: what goes in and comes out, and how the file was made."""
+    gives = "`score` (n, 1) float32: the logit of a pair"
+    if base.kind is Kind.ENCODER:
+        what = "the mean over all tokens" if config["pooling"] == "mean" else "the first token's row"
+        gives = f"`embedding`\n(n, {config['dimension']}) float32: {what}, of length 1"
+    takes = " and ".join(f"`{name}`" for name in base.graph.inputs)
+    how = _HOW_INT8 if config["precision"] == Precision.INT8 else ""
+    return f"""## In and out
+{takes} (n, length) int64, of one token length, at most {config["max_length"]} tokens -> {gives}.
+There is no attention mask and no padding. Load it without graph optimisation: it is optimised already.
 
 ## How it was made
-`python -m training.export`: traced with torch, fused by ONNX Runtime's transformer optimizer{how}.
-It is calibrated on invented names only. The base was not trained further.
-
-## Parity with the torch model
-| names | worst cosine | mean cosine | nearest neighbour kept |
-|---|---|---|---|
-| {parity.names} | {parity.worst_cosine:.4f} | {parity.mean_cosine:.5f} | {parity.top1_agreement:.1%} |
-
-## Limits
-- What the base does badly, this does badly: it embeds what a name says, not what a clinician means by it.
-- A similarity orders candidates; it is not a probability.
-- int8 products can saturate on x86 processors without VNNI instructions: measure parity there before relying on it.
-- An index belongs to the encoder that made it. Vectors of the base, or of another precision, are close, not equal.
-"""
-
-
-def main(
-    base: Annotated[
-        Path, typer.Argument(help="Model folder of Hugging Face or sentence-transformers, with model.safetensors.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder to write. An exported encoder that is there is replaced.")],
-    precision: Annotated[
-        Precision, typer.Option(help="int8: a quarter of the size, several times the speed. fp32: the reference.")
-    ] = Precision.INT8,
-    names: Annotated[
-        Path | None, typer.Option(help="Names to measure parity on, UTF-8, one a line. Invented names without it.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="Name of the base, for config.json. The folder's name without it.")] = "",
-    licence: Annotated[str, typer.Option(help="SPDX licence of the weights, for config.json.")] = "unknown",
-    max_length: Annotated[int, typer.Option(min=8, help="Longest text in tokens; the graph refuses more.")] = 128,
-) -> None:
-    """Export a BERT-family sentence encoder to one ONNX file with mean pooling and normalisation inside.
-
-    Nothing is written when the worst cosine to the torch model is below 0.99 (int8) or 0.9999 (fp32).
-
-    Example: python -m training.export models/minilm --out encoder --licence Apache-2.0
-    """
-    try:
-        given = names.read_text(encoding="utf-8").splitlines() if names else []
-        chosen = [line for line in given if line.strip()]
-        parity = export(base, out, precision=precision, name=name, licence=licence, max_length=max_length, names=chosen)
-    except (ExportError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    typer.echo(
-        f"{out}: worst cosine {parity.worst_cosine:.5f}, mean {parity.mean_cosine:.6f}, "
-        f"nearest neighbour kept {parity.top1_agreement:.1%}, over {parity.names} names"
-    )
-
-
-if __name__ == "__main__":
-    typer.run(main)
+`linker export`: traced with torch, fused by ONNX Runtime's transformer optimizer{how}.
+Its activations are measured on invented names only."""

@@ -2,98 +2,216 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import onnx
 import torch
+import transformers
 from onnxruntime.transformers import optimizer
 from tokenizers import Tokenizer
-from transformers import AutoModel
+
+from training.checkpoint import (
+    CONFIG,
+    WEIGHTS,
+    CheckpointError,
+    Kind,
+    Pooling,
+    check_folder,
+    pooling_of,
+    read_object,
+    read_tokenizer,
+    sha256,
+)
 
 _OPSET = 17  # the last whose ReduceMax takes its axes as attributes, as training.quantise writes them
+_ENCODERS = ("bert", "camembert", "roberta", "xlm-roberta")
+_RERANKERS = ("bert",)
 
 
-class ExportError(Exception):
-    """The base model cannot be exported, or its export is too far from it."""
+class Graph(Protocol):
+    """A torch module to trace: the ids named by `inputs`, each (n, length) int64, and a mask; one output."""
 
+    inputs: ClassVar[tuple[str, ...]]
+    output: ClassVar[str]
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """A model folder as read."""
-
-    encoder: torch.nn.Module
-    tokenizer: Tokenizer
-    weights_sha256: str
+    def __call__(self, *ids_and_mask: torch.Tensor) -> torch.Tensor:
+        """Run a batch, (n, width) float32."""
 
 
 class SentenceEncoder(torch.nn.Module):  # type: ignore[misc]
-    """Token ids and mask, both (n, length), to unit rows (n, dimension): the mean of the last layer, normalised.
+    """Token ids and mask, both (n, length), to unit rows (n, dimension): the last layer pooled and normalised.
 
-    Both sums are products of matrices, text by text: ONNX Runtime's reductions add in another order when n is 1,
+    All sums are products of matrices, text by text: ONNX Runtime's reductions add in another order when n is 1,
     and a vector would then depend on whether its text came alone.
     """
 
-    def __init__(self, encoder: torch.nn.Module) -> None:
+    inputs: ClassVar[tuple[str, ...]] = ("input_ids",)
+    output: ClassVar[str] = "embedding"
+
+    def __init__(self, encoder: torch.nn.Module, pooling: Pooling) -> None:
         super().__init__()
         self.encoder = encoder
+        self.pooling = pooling
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Embed a batch, (n, dimension) float32."""
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        # The mean's divisor is left out: it cancels in the normalisation.
-        total = torch.matmul(attention_mask.unsqueeze(1).to(hidden.dtype), hidden)
-        square = torch.matmul(total, total.transpose(1, 2))
-        return (total / square.clamp(min=1e-24).sqrt()).squeeze(1)
+        if self.pooling is Pooling.CLS:
+            pooled = hidden[:, :1]
+        else:  # the mean's divisor is left out: it cancels in the normalisation
+            pooled = torch.matmul(attention_mask.unsqueeze(1).to(hidden.dtype), hidden)
+        square = torch.matmul(pooled, pooled.transpose(1, 2))
+        return (pooled / square.clamp(min=1e-24).sqrt()).squeeze(1)
 
 
-def read_base(base: Path) -> Base:
-    """Load a Hugging Face or sentence-transformers folder, from safetensors only. Raises ExportError."""
-    weights = base / "model.safetensors"
-    if not weights.is_file():
-        raise ExportError(f"{base}: expected a model folder with model.safetensors; other weight formats can run code")
-    pooling = base / "1_Pooling" / "config.json"
-    if pooling.is_file() and not json.loads(pooling.read_bytes()).get("pooling_mode_mean_tokens", False):
-        raise ExportError(f"{pooling}: expected mean pooling")
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    # Eager attention is the form that ONNX Runtime's optimizer recognises.
-    encoder = AutoModel.from_pretrained(base, use_safetensors=True, local_files_only=True, attn_implementation="eager")
-    return Base(encoder.eval(), tokenizer, hashlib.sha256(weights.read_bytes()).hexdigest())
+class PairScorer(torch.nn.Module):  # type: ignore[misc]
+    """Token ids, segment ids and mask, each (n, length), to logits (n, 1): BERT's pooler and classifier.
+
+    The weights stand left of the first tokens' rows (n, dimension, 1): n products of one shape, whose sums do not
+    depend on n.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids")
+    output: ClassVar[str] = "score"
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = model.bert
+        self.pooler = model.bert.pooler.dense
+        self.classifier = model.classifier
+
+    def forward(
+        self, input_ids: torch.Tensor, token_type_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Score a batch of pairs, (n, 1) float32."""
+        ids = {"input_ids": input_ids, "token_type_ids": token_type_ids, "attention_mask": attention_mask}
+        first = self.encoder(**ids).last_hidden_state[:, 0].unsqueeze(2)
+        pooled = torch.tanh(torch.matmul(self.pooler.weight, first) + self.pooler.bias.unsqueeze(1))
+        return (torch.matmul(self.classifier.weight, pooled) + self.classifier.bias.unsqueeze(1)).squeeze(2)
 
 
-def to_onnx(encoder: torch.nn.Module) -> onnx.ModelProto:
-    """Trace the encoder with pooling and normalisation, and fuse it: `input_ids` in, `embedding` out, fp32."""
-    shape = encoder.config
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A model folder as read. `shape` is the transformers configuration; `pooling` is None for a reranker."""
+
+    folder: Path
+    kind: Kind
+    pooling: Pooling | None
+    graph: Graph
+    shape: Any
+    tokenizer: Tokenizer
+    weights_sha256: str
+
+    @property
+    def longest(self) -> int:
+        """The most tokens a text may have."""
+        # RoBERTa counts positions from the padding id on, plus one.
+        unused = 0 if self.shape.model_type == "bert" else self.shape.pad_token_id + 1
+        return int(self.shape.max_position_embeddings) - unused
+
+
+def read_encoder(folder: Path, *, pooling: Pooling | None = None) -> Base:
+    """Load a sentence encoder, from safetensors only; `pooling` is for a folder that states none.
+
+    Raises CheckpointError: see `check_folder`; another architecture; no pooling, or another than `pooling`.
+    """
+    check_folder(folder)
+    stated = pooling_of(folder)
+    if stated and pooling and stated is not pooling:
+        raise CheckpointError(f"{folder}: the model states {stated} pooling, and {pooling} was asked for")
+    chosen = stated or pooling
+    if chosen is None:
+        raise CheckpointError(
+            f"{folder}: states no pooling (1_Pooling/{CONFIG}); say which: --pooling cls (SapBERT) or --pooling mean"
+        )
+    model = _load(folder, transformers.AutoModel, _ENCODERS, may_lack="pooler.")
+    return _base(folder, Kind.ENCODER, chosen, SentenceEncoder(model, chosen), model.config)
+
+
+def read_reranker(folder: Path) -> Base:
+    """Load a cross-encoder with one logit, from safetensors only.
+
+    Raises CheckpointError: see `check_folder`; another architecture, several logits, or a tokenizer without pairs.
+    """
+    check_folder(folder)
+    model = _load(folder, transformers.AutoModelForSequenceClassification, _RERANKERS)
+    if model.config.num_labels != 1:
+        raise CheckpointError(f"{folder}: expected a cross-encoder with one logit, got {model.config.num_labels}")
+    base = _base(folder, Kind.RERANKER, None, PairScorer(model), model.config)
+    if set(base.tokenizer.encode("a", "b").type_ids) != {0, 1}:
+        raise CheckpointError(f"{folder}: the tokenizer does not tell the two texts of a pair apart (post_processor)")
+    return base
+
+
+def _base(folder: Path, kind: Kind, pooling: Pooling | None, graph: Any, shape: Any) -> Base:
+    tokenizer = read_tokenizer(folder)
+    if (tokens := tokenizer.get_vocab_size()) > shape.vocab_size:
+        raise CheckpointError(f"{folder}: the tokenizer has {tokens} tokens, and the model only {shape.vocab_size}")
+    return Base(folder, kind, pooling, graph.eval(), shape, tokenizer, sha256(folder / WEIGHTS))
+
+
+def _load(folder: Path, loader: Any, families: Sequence[str], *, may_lack: str | None = None) -> Any:
+    """The model of `folder`; weights named `may_lack`... may be missing, which transformers would fill at random."""
+    family = read_object(folder / CONFIG).get("model_type")
+    if family not in families:
+        raise CheckpointError(f"{folder / CONFIG}: model_type: expected {' or '.join(families)}, got {family!r}")
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        # Eager attention is the form that ONNX Runtime's optimizer recognises.
+        model, loaded = loader.from_pretrained(
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers and safetensors raise many kinds
+        raise CheckpointError(f"{folder}: transformers cannot load it: {type(error).__name__}: {error}") from error
+    missing = sorted(key for key in loaded["missing_keys"] if may_lack is None or not key.startswith(may_lack))
+    if missing:
+        raise CheckpointError(
+            f"{folder / WEIGHTS}: is of another architecture than {CONFIG} says: {len(missing)} weights are missing, "
+            f"the first is {missing[0]}"
+        )
+    return model
+
+
+def to_onnx(base: Base) -> onnx.ModelProto:
+    """Trace the model with its head and fuse it, fp32: `base.graph.inputs` in, `base.graph.output` out."""
     fused = optimizer.optimize_model(
-        _trace(encoder),
+        _trace(base),
         "bert",
-        num_heads=shape.num_attention_heads,
-        hidden_size=shape.hidden_size,
+        num_heads=base.shape.num_attention_heads,
+        hidden_size=base.shape.hidden_size,
         opt_level=0,
         use_gpu=False,
     )
     return _without_mask(fused.model)
 
 
-def _trace(encoder: torch.nn.Module) -> onnx.ModelProto:
+def _trace(base: Base) -> onnx.ModelProto:
+    graph = base.graph
     buffer = io.BytesIO()
+    ids = torch.arange(1000, 1014).reshape(2, 7) % base.shape.vocab_size
+    segments = (torch.arange(7) > 3).long().expand(2, 7)
+    examples = {"input_ids": ids, "token_type_ids": segments}
     batch = {0: "n", 1: "length"}
-    example = torch.arange(1000, 1014).reshape(2, 7) % encoder.config.vocab_size
+    inputs = [*graph.inputs, "attention_mask"]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter announces its successor, which fuses less well
         torch.onnx.export(
-            SentenceEncoder(encoder).eval(),
-            (example, torch.ones_like(example)),
+            graph,
+            (*(examples[name] for name in graph.inputs), torch.ones_like(ids)),
             buffer,
-            input_names=["input_ids", "attention_mask"],
-            output_names=["embedding"],
-            dynamic_axes={"input_ids": batch, "attention_mask": batch, "embedding": {0: "n"}},
+            input_names=inputs,
+            output_names=[graph.output],
+            dynamic_axes=dict.fromkeys(inputs, batch) | {graph.output: {0: "n"}},
             opset_version=_OPSET,
             dynamo=False,
         )

@@ -30,7 +30,7 @@ from tokenizers import Tokenizer
 from linker.console import stderr
 from linker.errors import InvalidInput, LinkerError
 from linker.publishing import publish
-from training.checkpoint import CONFIG, TOKENIZER, WEIGHTS, CheckpointError, check_folder, read_object
+from training.checkpoint import CONFIG, TOKENIZER, WEIGHTS, CheckpointError, check_folder, read_object, read_tokenizer
 
 _CHUNK = 20_000  # texts tokenised at once
 _WORD_TABLE = "word_embeddings.weight"
@@ -61,19 +61,21 @@ class Pruned:
 def prune(base: Path, texts: Iterable[str], out: Path, *, size: int) -> Pruned:
     """Write a copy of the model folder `base` to `out` whose vocabulary is the `size` tokens most used in `texts`.
 
-    Special and added tokens are kept besides, and the single letters of Latin and Greek, digits, punctuation and
-    symbols, alone and as continuations. Ties go to the older id, and ids keep their order. Raises CheckpointError:
-    not a safetensors model with a WordPiece tokenizer; InvalidInput: `size` below 1, no texts, or `out` is taken.
+    What they do not use goes, but special and added tokens stay, and so do the single letters of Latin and Greek,
+    digits, punctuation and symbols, alone and as continuations. Ties go to the older id; ids keep their order. Raises
+    CheckpointError: not a safetensors model with a WordPiece tokenizer; InvalidInput: `size` below 1, no texts, or
+    `out` is taken.
     """
     if size < 1:
         raise InvalidInput(f"expected 1 or more, got {size}", field="size")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidInput(f"expected a new or an empty folder, and {out} is neither", field="out")
     check_folder(base)
-    tokenizer = dict(read_object(base / TOKENIZER))
-    if (kind := tokenizer["model"].get("type")) != "WordPiece":
-        raise CheckpointError(f"{base / TOKENIZER}: expected a WordPiece tokenizer, as BERT has, got {kind}")
-    uses = _count(base / TOKENIZER, texts)
+    counter = read_tokenizer(base)
+    tokenizer = json.loads(counter.to_str())
+    if (kind := tokenizer["model"]["type"]) != "WordPiece":
+        raise CheckpointError(f"{base}: expected a WordPiece tokenizer, as BERT has, got {kind}")
+    uses = _count(counter, texts)
     kept = _kept(tokenizer, uses.counts, size)
     with publish(out) as folder:
         _write(base, folder, tokenizer, kept)
@@ -98,10 +100,7 @@ class _Uses:
         return 1 - float(gone[-1]) / max(1, len(self.tokens)), float(whole.mean())
 
 
-def _count(path: Path, texts: Iterable[str]) -> _Uses:
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+def _count(tokenizer: Tokenizer, texts: Iterable[str]) -> _Uses:
     tokens: list[NDArray[np.int32]] = []
     lengths: list[int] = []
     for chunk in _chunks(texts):
@@ -127,7 +126,7 @@ def _kept(tokenizer: Mapping[str, Any], counts: NDArray[np.int64], size: int) ->
     always = {added["id"] for added in tokenizer["added_tokens"]}
     always |= {index for token, index in tokenizer["model"]["vocab"].items() if _spells(token.removeprefix(prefix))}
     most_used = np.argsort(-counts, kind="stable")[:size]
-    return sorted(always | set(most_used.tolist()))
+    return sorted(always | set(most_used[counts[most_used] > 0].tolist()))
 
 
 def _spells(text: str) -> bool:
@@ -184,8 +183,6 @@ def _renumbered(tokenizer: dict[str, Any], new: Mapping[int, int]) -> dict[str, 
         "added_tokens": [added | {"id": new[added["id"]]} for added in tokenizer["added_tokens"]],
         "post_processor": _renumbered_template(tokenizer["post_processor"], new),
     }
-    if padding := tokenizer.get("padding"):
-        changed["padding"] = padding | {"pad_id": new[padding["pad_id"]]}
     return tokenizer | changed
 
 

@@ -84,14 +84,20 @@ def test_the_shares_are_those_of_texts_spelled_as_before(base: Path, tmp_path: P
     assert pruned.texts_kept < pruned.occurrences_kept < 1
 
 
-def test_ties_go_to_the_older_id_and_ids_keep_their_order(base: Path, tmp_path: Path) -> None:
-    prune(base, ["heart heart lung"], tmp_path / "one", size=1000)
-    vocabulary = json.loads((tmp_path / "one/tokenizer.json").read_text())["model"]["vocab"]
-    old = Tokenizer.from_file(str(base / "tokenizer.json"))
-    order = [old.token_to_id(token) for token in sorted(vocabulary, key=vocabulary.__getitem__)]
-    assert order == sorted(order)
-    assert sorted(vocabulary.values()) == list(range(len(vocabulary)))
-    assert set(range(990)) <= set(order)  # all but two are unused: the first ids
+def test_ties_go_to_the_older_id_ids_keep_their_order_and_what_is_unused_goes(base: Path, tmp_path: Path) -> None:
+    text = "femur heart heart lung femur lung"
+    prune(base, [text], tmp_path / "two", size=2)
+    prune(base, [text], tmp_path / "all", size=20_000)
+    old = Tokenizer.from_file(str(base / "tokenizer.json")).get_vocab(with_added_tokens=True)
+    words = {}
+    for name in ("two", "all"):
+        vocabulary = json.loads((tmp_path / name / "tokenizer.json").read_text())["model"]["vocab"]
+        order = [old[token] for token in sorted(vocabulary, key=vocabulary.__getitem__)]
+        assert order == sorted(order)
+        assert sorted(vocabulary.values()) == list(range(len(vocabulary)))
+        words[name] = {token for token in vocabulary if len(token.removeprefix("##")) > 1 and token[0] != "["}
+    assert words["all"] == {"heart", "lung", "fem", "##ur"}
+    assert words["two"] == set(sorted(words["all"], key=old.__getitem__)[:2])
 
 
 def test_sentence_transformers_loads_it(base: Path, tmp_path: Path) -> None:
@@ -122,7 +128,7 @@ def test_another_kind_of_tokenizer_and_a_taken_folder_are_refused(base: Path, tm
     other.mkdir()
     for name in ("config.json", "model.safetensors"):
         (other / name).write_bytes((base / name).read_bytes())
-    with pytest.raises(CheckpointError, match="no tokenizer.json"):
+    with pytest.raises(CheckpointError, match="has no tokenizer"):
         prune(other, TEXTS, tmp_path / "out", size=10)
     Tokenizer(models.Unigram([("a", -1.0)])).save(str(other / "tokenizer.json"))
     with pytest.raises(CheckpointError, match="WordPiece.*Unigram"):
