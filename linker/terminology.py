@@ -6,7 +6,7 @@ Arrow IPC files are used as they lie on disk: opening costs no parsing, and proc
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -161,11 +161,21 @@ class Terminology:
         """The id of the concept at a row."""
         return str(self._concepts["concept_id"][concept].as_py())
 
-    def all_ids(self) -> set[str]:
-        """Every id a concept of this bundle goes by: concept ids, alternates written `A|B`, and codes as CURIEs."""
-        ids = {part for concept_id in self._concepts["concept_id"].to_pylist() for part in concept_id.split("|")}
-        systems, codes = self._crosswalk["system"].to_pylist(), self._crosswalk["code"].to_pylist()
-        return ids.union(f"{system}:{code}" for system, code in zip(systems, codes, strict=True))
+    def concepts_by_id(self, wanted: Collection[str]) -> dict[str, list[int]]:
+        """Rows of the concepts that go by each of these ids: concept ids, alternates written `A|B`, codes as CURIEs.
+
+        Ids that no concept goes by are left out.
+        """
+        rows: dict[str, list[int]] = {}
+        for concept, concept_id in enumerate(self._concepts["concept_id"].to_pylist()):
+            for part in concept_id.split("|"):
+                if part in wanted:
+                    rows.setdefault(part, []).append(concept)
+        columns = (self._crosswalk["system"], self._crosswalk["code"], self._crosswalk["concept"])
+        for system, code, concept in zip(*(column.to_pylist() for column in columns), strict=True):
+            if (curie := f"{system}:{code}") in wanted:
+                rows.setdefault(curie, []).append(concept)
+        return rows
 
     def preferred_name(self, concept: int) -> str:
         """The name shown for the concept at a row."""

@@ -120,20 +120,83 @@ def test_a_filter_on_the_command_line(run, bundle: Path) -> None:
     assert done.rows[0]["candidates"][0]["concept_id"] == "CLINIC:0006"
 
 
-def test_evaluate_writes_what_it_prints(run, bundle: Path, tmp_path: Path) -> None:
-    corpus = tmp_path / "gold.jsonl.xz"
-    note = {
-        "doc_id": "1",
-        "text": None,
-        "mentions": [{"mention": m, "gold": ["CLINIC:0003"]} for m in ("MI", "heart attack")],
-    }
-    corpus.write_bytes(lzma.compress(json.dumps(note).encode()))
-    done = run("evaluate", corpus, "--bundle", bundle, "--json", tmp_path / "report.json")
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["overall"]["acc_at_1"] == 0.5  # MI is shared by two concepts
-    assert report["exact"]["acc_at_1"] == 0.5
-    assert "exact match" in done.out
-    assert "0.5000" in done.out
+@pytest.fixture
+def corpora(tmp_path: Path) -> list[Path]:
+    """Two corpora that differ in their folder alone, as published ones do."""
+    paths = [tmp_path / name / "dev.jsonl.xz" for name in ("one", "two")]
+    for path, mentions in zip(paths, (["MI", "heart attack"], ["heart attack", "asthma | x"]), strict=True):
+        path.parent.mkdir()
+        rows = [{"mention": m, "gold": ["CLINIC:0003"]} for m in mentions]
+        path.write_bytes(lzma.compress(json.dumps({"doc_id": "1", "text": None, "mentions": rows}).encode()))
+    return paths
+
+
+def test_evaluate_writes_what_it_prints_and_no_mention(run, bundle: Path, corpora: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    done = run("evaluate", *corpora, "--bundle", bundle, "--out", out, "--robustness")
+    assert done.code == 0
+    report = json.loads((out / "report.json").read_text())["corpora"]
+    assert [corpus["corpus"] for corpus in report] == ["one/dev", "two/dev"]
+    assert report[0]["overall"]["acc_at_1"] == 0.5  # MI is shared by two concepts
+    assert report[0]["exact"]["acc_at_1"] == 0.5
+    assert {r["perturbation"] for r in report[0]["robustness"]} >= {"case", "qualifier"}
+    assert {path.name for path in out.iterdir()} == {"report.json", "report.md", "predictions.jsonl"}
+    for text in ("exact match", "0.5000", "one/dev", "Robustness"):
+        assert text in done.out
+        assert text in (out / "report.md").read_text()
+    for shown in (done.out, done.err, *(path.read_text() for path in out.iterdir())):
+        assert "heart attack" not in shown.lower()
+
+
+def test_evaluate_shows_misses_where_they_are_asked_for(run, bundle: Path, corpora: list[Path], tmp_path: Path) -> None:
+    done = run("evaluate", corpora[1], "-b", bundle, "--misses", 1, "--out", tmp_path / "report")
+    assert "asthma | x" in done.out
+    assert "Myocardial infarction" in done.out  # the gold concept's name
+    assert r"| asthma \| x |" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_evaluate_takes_a_bundle_for_each_corpus(
+    run, bundle: Path, corpora: list[Path], tmp_path: Path, build_bundle
+) -> None:
+    other = build_bundle("concept_id\tname\tlanguage\nCLINIC:0003\tMI\ten\n").bundle.path
+    done = run("evaluate", *corpora, "-b", other, "-b", bundle, "--out", tmp_path / "report")
+    assert done.code == 0
+    report = json.loads((tmp_path / "report" / "report.json").read_text())["corpora"]
+    assert report[0]["overall"]["acc_at_1"] == 1.0
+    assert report[0]["bundle"] != report[1]["bundle"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("-b", "x", "-b", "y", "-b", "z"),
+            "--bundle: expected it once, or once for each of 2 corpora; got it 3 times",
+        ),
+        (("--out", "{tmp}/one"), "exists and has no report.json"),
+        (("{tmp}/one/dev.jsonl.xz",), "one/dev is given twice"),
+        (("--compare", "a", "b"), "--compare: takes two folders and no corpus"),
+    ],
+)
+def test_evaluate_refuses_before_it_links(run, corpora: list[Path], tmp_path: Path, arguments, said: str) -> None:
+    done = run("evaluate", *corpora, *(a.format(tmp=tmp_path) for a in arguments))
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err.replace("\n", " ")
+
+
+def test_evaluate_compares_two_reports(run, bundle: Path, corpora: list[Path], tmp_path: Path, build_bundle) -> None:
+    assert run("evaluate").code == 2
+    other = build_bundle("concept_id\tname\tlanguage\nCLINIC:0003\tMI\ten\n").bundle.path
+    a, b, out = (tmp_path / name for name in ("a", "b", "compared"))
+    for chosen, folder in ((bundle, a), (other, b)):
+        assert run("evaluate", *corpora, "-b", chosen, "--out", folder).code == 0
+    done = run("evaluate", "--compare", a, b, "--out", out)
+    assert "no difference that these data can show" in done.out
+    written = json.loads((out / "comparison.json").read_text())["comparisons"]
+    assert [c["corpus"] for c in written] == ["one/dev", "two/dev", "all corpora"]
+    assert written[0]["difference"] == 0.5
+    refused = run("evaluate", "--compare", a, b, "--out", a)
+    assert (refused.code, (a / "predictions.jsonl").is_file()) == (2, True)
 
 
 def test_build_takes_a_language_and_a_prefix(run, tmp_path: Path) -> None:
