@@ -146,7 +146,7 @@ def open_run(folder: Path, recipe: Recipe, *, resume: bool) -> Iterator[Run]:
         if not (folder / RECIPE).is_file():
             _replace(folder / RECIPE, to_toml(recipe))
         last = run.last_checkpoint()
-        run.rewind(last[0] if last else 0)
+        run.rewind(last[0] if last else -1)  # of a run without a checkpoint, the base's evaluation too
         run.set_state(RUNNING)
         try:
             yield run

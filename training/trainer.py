@@ -100,6 +100,8 @@ def fit(run: Run, recipe: Recipe, task: Task) -> Outcome:
             begun = start[0] if start else 0
             with progress(_title(begun), (total - begun) * schedule.batch_size, "rows") as advance:
                 follower.advance = advance
+                if start is None:
+                    follower.evaluate(0)  # the base: training has to be better than it
                 trainer.train(resume_from_checkpoint=str(start[1]) if start else None)
     run.draw_curves()
     return follower.outcome()
@@ -229,7 +231,7 @@ class _Follower(TrainerCallback):  # type: ignore[misc]
         if self._is_due(step, self._schedule.log_every):
             self._log(step)
         if self._is_due(step, self._schedule.evaluate_every):
-            self._evaluate(step)
+            self.evaluate(step)
             control.should_save = True
             control.should_training_stop |= self.is_over(step)
         self.advance(self._schedule.batch_size, f"loss {self.trainer.last_loss:.4f}{self._on_dev}")
@@ -241,7 +243,8 @@ class _Follower(TrainerCallback):  # type: ignore[misc]
         loss, self._losses = float(np.mean(self._losses)), []
         self._run.log(step, loss=loss, learning_rate=self.trainer.last_rate, rows_per_s=round(self._clock.rate(), 1))
 
-    def _evaluate(self, step: int) -> None:
+    def evaluate(self, step: int) -> None:
+        """Measure the model on dev, keep it if it is the best so far, and draw the curves."""
         with self._clock.paused():
             best = max((value for _, value in self._run.evaluations()), default=-1.0)
             figures = dict(self._score()) if self._score else {}

@@ -37,8 +37,12 @@ class _Commands(TyperGroup):
 
 
 def _load(plugin: EntryPoint) -> Any:
+    """The command of a plugin, which is a function, or a typer app where it is a group of commands."""
+    loaded = plugin.load()
+    if isinstance(loaded, typer.Typer):
+        return typer.main.get_command(loaded)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(plugin.name)(plugin.load())
+    app.command(plugin.name)(loaded)
     return typer.main.get_command(app)
 
 
