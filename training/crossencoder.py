@@ -1,0 +1,369 @@
+"""The cross-encoder: reads a mention and a candidate together, and says how much likelier it is than none of them.
+
+It starts from the bi-encoder with a fresh head of one logit. The loss is a softmax over the candidates of a list and
+"none of these", whose logit is 0, so that a score is a log-odds against none. A list with several right candidates asks
+for their joint probability (the listwise softmax of Cao et al., 2007, with an outside option). Candidates are mined
+once, by the bi-encoder, and kept in the run folder: a run that goes on sees the same lists.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from pydantic import Field
+from sentence_transformers.cross_encoder import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from linker.console import stderr
+from linker.corpus import GoldMention, read_corpus
+from linker.errors import InvalidInput
+from linker.pipeline import Linker
+from linker.publishing import publish
+from linker.reranking import encode_pairs
+from ontologies.build import build
+from ontologies.starter import ENCODER
+from training import smoke
+from training.bases import load_base, weights_sha256
+from training.card import FILE as CARD
+from training.card import UNKNOWN, Card, Data
+from training.fusion import Scored, fit_gate, fit_weight, scored
+from training.lists import CandidateList, Miner, Shape, Tally, read_lists, write_lists
+from training.recipes import Place, Recipe, Schedule, Section
+from training.runs import FIGURE, Run, open_run
+from training.trainer import Outcome, Task, fit, quiet, set_seed
+
+RERANKER = "reranker.json"  # beside the weights: what serving needs to know of them
+_TOKENS_PER_CHUNK = 1024  # what stays in the cache: 4,096 are an eighth slower
+_SHOWN = 10  # missing gold ids named on the terminal; the report has all
+
+
+class Gold(Section):
+    """A gold corpus and the bundle that its mentions are linked with; `prefix` makes bare gold ids CURIEs.
+
+    A dictionary made from the corpus itself holds its mentions: link them with another one.
+    """
+
+    corpus: Place
+    bundle: Place
+    prefix: str = ""
+
+    def mentions(self) -> list[GoldMention]:
+        """Every gold mention. Raises `InvalidInput`."""
+        if self.corpus == smoke.NAME and not Path(self.corpus).exists():
+            return smoke.invented_corpus()
+        return read_corpus(Path(self.corpus), prefix=self.prefix)
+
+
+class Names(Section):
+    """A bundle whose names are mentions: so many lists of it."""
+
+    bundle: Place
+    lists: int = Field(ge=1)
+
+
+class ListSchedule(Schedule):
+    """As `Schedule`, with lists for rows."""
+
+    batch_size: int = Field(default=16, ge=2)
+    epochs: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0)
+    evaluate_every: int = Field(default=100, ge=1)
+    patience: int = Field(default=5, ge=0)
+
+
+class CrossEncoderRecipe(Recipe):
+    """What `linker train crossencoder` does.
+
+    base: folder of a bi-encoder. max_length: tokens of a pair. freeze_embeddings: the word vectors stay what they were;
+    a step is then an eighth cheaper. licence: of the trained weights, for the model card.
+    """
+
+    base: Place
+    max_length: int = Field(default=96, ge=16, le=512)
+    licence: str = "unknown"
+    freeze_embeddings: bool = True
+    lists: Shape = Shape()
+    gold: tuple[Gold, ...] = ()
+    names: tuple[Names, ...] = ()
+    dev: tuple[Gold, ...] = Field(min_length=1)
+    schedule: ListSchedule = ListSchedule()
+
+
+class Lists(TypedDict):
+    """Training lists, and dev lists by the name of their corpus."""
+
+    train: list[CandidateList]
+    dev: dict[str, list[CandidateList]]
+
+
+def train_crossencoder(recipe: CrossEncoderRecipe, out: Path, *, resume: bool = False) -> Outcome:
+    """Run `recipe` in the folder `out`; the model is then in its best/, with its weight and gate in reranker.json.
+
+    Raises `InvalidInput` (a recipe without lists, a base that is no model, a folder that holds something else),
+    `BundleError`, and `TrainingError` where a run cannot go on.
+    """
+    with open_run(out, recipe, resume=resume) as run:
+        set_seed(recipe.seed)
+        model = new_model(recipe.base, freeze_embeddings=recipe.freeze_embeddings)
+        logits = PairLogits(model, max_length=recipe.max_length)
+        lists = _lists(recipe, run)
+        dev = _Dev(logits, lists["dev"])
+        task = Task(
+            trainer_class=CrossEncoderTrainer,
+            arguments_class=CrossEncoderTrainingArguments,
+            model=model,
+            loss=ListwiseLoss(logits),
+            rows=_rows(lists["train"]),
+            score=dev.score,
+            save=lambda folder: _save(model, folder, recipe, dev),
+        )
+        outcome = fit(run, recipe, task)
+        card = _card(recipe, run, outcome)
+        (run.folder / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+        return outcome
+
+
+def new_model(base: str, *, freeze_embeddings: bool = False) -> CrossEncoder:
+    """A cross-encoder with the weights of a bi-encoder and a fresh head. base: as for `load_base`, which see."""
+    logging.getLogger("sentence_transformers.base.model").setLevel(logging.ERROR)  # that it converts is meant
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        load_base(base).save_pretrained(folder, create_model_card=False)
+        model = CrossEncoder(
+            folder,
+            num_labels=1,
+            device=None if torch.cuda.is_available() else "cpu",
+            local_files_only=True,
+            activation_fn=nn.Identity(),
+        )
+    model[0].model.get_input_embeddings().requires_grad_(not freeze_embeddings)
+    return model
+
+
+class PairLogits:
+    """The logits of pairs, read as serving reads them: same text, same tokens, cut at the same place."""
+
+    def __init__(self, model: CrossEncoder, *, max_length: int) -> None:
+        self.model = model
+        self._tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+
+    def __call__(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
+        """(n,) float32. Pairs of like length run together, padded to the longest of their chunk and no further."""
+        encodings = encode_pairs(self._tokenizer, pairs)
+        order = sorted(range(len(pairs)), key=lambda row: -len(encodings[row]))
+        logits, start = [], 0
+        while start < len(order):
+            length = len(encodings[order[start]])
+            rows = order[start : start + max(1, _TOKENS_PER_CHUNK // length)]
+            logits.append(self._run([encodings[row] for row in rows], length))
+            start += len(rows)
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order, dtype=torch.long)] = torch.arange(len(order))
+        return torch.cat(logits)[back.to(self.model.device)]
+
+    def _run(self, encodings: Sequence[Any], length: int) -> Tensor:
+        ids, types, mask = np.zeros((3, len(encodings), length), dtype=np.int64)
+        for row, encoding in enumerate(encodings):
+            size = len(encoding)
+            ids[row, :size], types[row, :size], mask[row, :size] = encoding.ids, encoding.type_ids, 1
+        features = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+        on_device = {name: torch.from_numpy(values).to(self.model.device) for name, values in features.items()}
+        output: Tensor = self.model(on_device)["scores"].reshape(-1).float()
+        return output
+
+
+class ListwiseLoss(nn.Module):  # type: ignore[misc]
+    """Negative log-likelihood of what is right in each list, or of "none", whose logit is 0."""
+
+    def __init__(self, logits: PairLogits) -> None:
+        super().__init__()
+        self._logits = logits
+
+    def forward(self, inputs: Sequence[Any], labels: Sequence[Tensor], **_: object) -> Tensor:
+        """inputs: mentions, (n,), and the candidates of each; labels: 1 for each that is right, else 0. A scalar."""
+        mentions, candidates = inputs
+        pairs = [(mention, c) for mention, found in zip(mentions, candidates, strict=True) for c in found]
+        scores = self._logits(pairs).split([len(found) for found in candidates])
+        losses = [list_loss(given, label.to(given.device).bool()) for given, label in zip(scores, labels, strict=True)]
+        return torch.stack(losses).mean()
+
+
+def list_loss(scores: Tensor, right: Tensor) -> Tensor:
+    """-log p(what is right) of one list. scores: (k,) log-odds against none; right: (k,) bool."""
+    none = scores.new_zeros(1)
+    gold = scores[right].logsumexp(0) if right.any() else none[0]
+    return torch.cat([scores, none]).logsumexp(0) - gold
+
+
+class _Dev:
+    """Scores dev lists; keeps the weight of fusion and the gate that fit the model as it was scored last."""
+
+    def __init__(self, logits: PairLogits, corpora: Mapping[str, list[CandidateList]]) -> None:
+        self._logits, self._corpora = logits, corpora
+        self.weight, self.gate = 0.0, 1.0
+
+    def score(self) -> dict[str, float]:
+        """acc@1 of the pipeline, the mean over corpora and each; the share read and the weight it takes for that."""
+        tables = {name: score_lists(self._logits, lists) for name, lists in self._corpora.items()}
+        corpora = list(tables.values())
+        self.weight = fit_weight(corpora)
+        self.gate = fit_gate(corpora, weight=self.weight)
+        by_corpus = {name: table.accuracy(weight=self.weight) for name, table in tables.items()}
+        read = [float(table.read(self.gate).mean()) for table in corpora]
+        return {
+            FIGURE: float(np.mean(list(by_corpus.values()))),
+            **{f"{FIGURE} {name}": value for name, value in by_corpus.items()},
+            "retrieval": float(np.mean([table.accuracy(weight=0.0) for table in corpora])),
+            "weight": self.weight,
+            "gate": self.gate,
+            "read": float(np.mean(read)),
+        }
+
+
+def score_lists(logits: PairLogits, lists: Sequence[CandidateList]) -> Scored:
+    """Dev lists with the scores of the model as it is now; what is certain is not scored."""
+    pairs = [[(made.mention, c) for c in made.candidates] if not made.certain else [] for made in lists]
+    distinct = {pair: row for row, pair in enumerate(dict.fromkeys(pair for given in pairs for pair in given))}
+    training, values = logits.model.training, np.zeros(0)
+    if distinct:
+        logits.model.eval()
+        with torch.inference_mode():
+            values = logits(list(distinct)).cpu().numpy().astype(np.float64)
+        logits.model.train(training)
+    scores: list[NDArray[np.float64]] = [values[[distinct[pair] for pair in given]] for given in pairs]
+    return scored(lists, scores)
+
+
+def _save(model: CrossEncoder, folder: Path, recipe: CrossEncoderRecipe, dev: _Dev) -> None:
+    model.save_pretrained(str(folder), create_model_card=False)
+    shape = recipe.lists
+    settings = {
+        "max_length": recipe.max_length,
+        "depth": shape.candidates,
+        "context": shape.context,
+        "other_names": shape.other_names,
+        "weight": dev.weight,
+        "gate": dev.gate,
+    }
+    (folder / RERANKER).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _card(recipe: CrossEncoderRecipe, run: Run, outcome: Outcome) -> Card:
+    best = next((line for line in run.metrics() if FIGURE in line and line["step"] == outcome.best_step), {})
+    data = [Data(name=_name(gold), licence=UNKNOWN, use="gold mentions") for gold in recipe.gold]
+    data += [Data(name=Path(names.bundle).name, licence=UNKNOWN, use="names") for names in recipe.names]
+    return Card(
+        base=Path(recipe.base).name if Path(recipe.base).exists() else recipe.base,
+        base_sha256=weights_sha256(recipe.base),
+        licence=recipe.licence,
+        data=tuple(data),
+        metrics={_name(gold): {FIGURE: best[f"{FIGURE} {_name(gold)}"]} for gold in recipe.dev},
+    )
+
+
+def _rows(lists: Sequence[CandidateList]) -> Dataset:
+    usable = [made for made in lists if made.candidates]
+    if not usable:
+        raise InvalidInput("no training list; give [[gold]] or [[names]], see the report in lists/", field="recipe")
+    return Dataset.from_dict(
+        {
+            "mention": [made.mention for made in usable],
+            "candidates": [list(made.candidates) for made in usable],
+            "label": [[int(fits) for fits in made.right] for made in usable],
+        }
+    )
+
+
+def _lists(recipe: CrossEncoderRecipe, run: Run) -> Lists:
+    """The lists of the run, mined if they are not there yet."""
+    folder = run.folder / "lists"
+    if not folder.is_dir():
+        with publish(folder) as staging:
+            _mine(recipe, staging)
+    dev = {path.name.removeprefix("dev ").removesuffix(".jsonl.gz"): path for path in sorted(folder.glob("dev *"))}
+    return {
+        "train": read_lists(folder / "train.jsonl.gz"),
+        "dev": {name: read_lists(path) for name, path in dev.items()},
+    }
+
+
+def _mine(recipe: CrossEncoderRecipe, folder: Path) -> None:
+    """Write train.jsonl.gz, one dev file a corpus, and report.json: what became of the mentions of each source."""
+    train: list[CandidateList] = []
+    report: dict[str, object] = {}
+
+    def mine(what: str, bundle: str, make: Callable[[Miner], list[CandidateList]]) -> list[CandidateList]:
+        with _opened(bundle) as linker:
+            miner = Miner(linker, recipe.lists, seed=recipe.seed)
+            lists = make(miner)
+        report[what] = asdict(miner.tally)
+        stderr.print(_told(what, miner.tally), markup=False, soft_wrap=True)
+        return lists
+
+    for gold in recipe.gold:
+        train += mine(f"gold {_name(gold)}", gold.bundle, partial(_from_gold, gold))
+    for names in recipe.names:
+        train += mine(f"names of {Path(names.bundle).name}", names.bundle, partial(_from_names, names))
+    write_lists(train, folder / "train.jsonl.gz")
+    for gold in recipe.dev:
+        write_lists(
+            mine(f"dev {_name(gold)}", gold.bundle, partial(_dev, gold)), folder / f"dev {_name(gold)}.jsonl.gz"
+        )
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _opened(bundle: str) -> Iterator[Linker]:
+    """The linker of a bundle; that of `invented` is built for the occasion."""
+    if bundle != smoke.NAME or Path(bundle).exists():
+        yield Linker.open(bundle)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        build([smoke.invented_source()], Path(folder) / "bundle", encoder=ENCODER)
+        yield Linker.open(Path(folder) / "bundle")
+
+
+def _from_gold(gold: Gold, miner: Miner) -> list[CandidateList]:
+    return miner.from_gold(gold.mentions())
+
+
+def _dev(gold: Gold, miner: Miner) -> list[CandidateList]:
+    return miner.dev(gold.mentions())
+
+
+def _from_names(names: Names, miner: Miner) -> list[CandidateList]:
+    return miner.from_names(names.lists)
+
+
+def _name(gold: Gold) -> str:
+    """`ncbi_disease dev` for the file ncbi_disease/dev.jsonl.xz."""
+    path = Path(gold.corpus)
+    return path.name if path.parent == Path() else f"{path.parent.name} {path.name.split('.')[0]}"
+
+
+def _told(what: str, tally: Tally) -> str:
+    told = (
+        f"{what}: {tally.lists:,} lists; gold inserted in {tally.inserted:,}, taken from {tally.removed:,}; "
+        f"left out {tally.certain_left_out:,} exact hits and {tally.repeated:,} repeated mentions"
+    )
+    if tally.missing:
+        shown = ", ".join(id_ for id_, _ in tally.missing.most_common(_SHOWN))
+        more = f" and {len(tally.missing) - _SHOWN:,} more" if len(tally.missing) > _SHOWN else ""
+        told += (
+            f"; the bundle lacks {len(tally.missing):,} gold ids of {tally.missing.total():,} mentions: {shown}{more}"
+        )
+    return told

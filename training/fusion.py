@@ -1,0 +1,99 @@
+"""Fusion: how much a reranker's score weighs beside the similarity, and whom the gate leaves alone, chosen on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.lists import CandidateList
+
+WEIGHTS = (0.0, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+_GATES = 200  # thresholds tried: quantiles of the confidences
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The dev lists of one corpus with their scores: n lists of at most k candidates, n to m mentions.
+
+    similarities, scores: (n, k), -inf and 0 beyond a list's end; right: (n, k) bool. certain: (n,) bool and confidence:
+    (n,), as in `CandidateList`. mention: (n,), the number of the mention, 0 to m - 1, that a list is part of.
+    """
+
+    similarities: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    certain: NDArray[np.bool_]
+    confidence: NDArray[np.float64]
+    mention: NDArray[np.int64]
+
+    def accuracy(self, *, weight: float, gate: float = 1.0) -> float:
+        """acc@1 of the order that the pipeline gives with this weight and gate; ties count at their worst.
+
+        A composite mention is right when every part is.
+        """
+        if not len(self.mention):
+            return 0.0
+        read = self.read(gate)
+        fused = self.similarities + np.where(read[:, None], weight * self.scores, 0.0)
+        first = fused == fused.max(axis=1, keepdims=True)
+        # A unique exact hit is first, whatever else is as near.
+        first[self.certain, 1:] = False
+        hits = (first & np.isfinite(fused) & self.right).any(axis=1) & (self.right | ~first).all(axis=1)
+        right = np.ones(self.mention.max() + 1, dtype=np.bool_)
+        np.logical_and.at(right, self.mention, hits)
+        return float(right.mean())
+
+    def read(self, gate: float) -> NDArray[np.bool_]:
+        """Which lists the cross-encoder reads, (n,)."""
+        return ~self.certain & (self.confidence <= gate)
+
+
+def scored(lists: Sequence[CandidateList], scores: Sequence[NDArray[np.float64]]) -> Scored:
+    """Dev lists and the scores of the candidates of each (none for a list that is certain) as one table."""
+    width = max((len(made.candidates) for made in lists), default=0) or 1
+    similarities = np.full((len(lists), width), -np.inf)
+    table = np.zeros((len(lists), width))
+    right = np.zeros((len(lists), width), dtype=np.bool_)
+    for row, (made, given) in enumerate(zip(lists, scores, strict=True)):
+        similarities[row, : len(made.similarities)] = made.similarities
+        right[row, : len(made.right)] = made.right
+        table[row, : len(given)] = given
+    _, mention = np.unique([made.group for made in lists], return_inverse=True)
+    return Scored(
+        similarities,
+        table,
+        right,
+        np.array([made.certain for made in lists], dtype=np.bool_),
+        np.array([made.confidence for made in lists]),
+        mention,
+    )
+
+
+def fit_weight(corpora: Sequence[Scored]) -> float:
+    """The weight with the best mean acc@1, among those with which no corpus falls below retrieval; the least of equals.
+
+    A weight of 0 is retrieval: it is what remains where the score helps nowhere.
+    """
+    retrieval = [corpus.accuracy(weight=0.0) for corpus in corpora]
+
+    def worth(weight: float) -> float:
+        reached = [corpus.accuracy(weight=weight) for corpus in corpora]
+        return float(np.mean(reached)) if all(map(float.__ge__, reached, retrieval)) else -1.0
+
+    return max(WEIGHTS, key=worth)
+
+
+def fit_gate(corpora: Sequence[Scored], *, weight: float) -> float:
+    """The lowest gate with which no corpus falls below its acc@1 without one; 1 where there is none such."""
+    open_gate = [corpus.accuracy(weight=weight) for corpus in corpora]
+    confidences = np.concatenate([corpus.confidence[~corpus.certain] for corpus in corpora])
+    if not len(confidences):
+        return 1.0
+    for gate in np.unique(np.quantile(confidences, np.linspace(0, 1, _GATES))):
+        reached = [corpus.accuracy(weight=weight, gate=float(gate)) for corpus in corpora]
+        if all(map(float.__ge__, reached, open_gate)):
+            return float(gate)
+    return 1.0
