@@ -10,6 +10,7 @@ import typer
 
 from linker.console import stderr, stdout
 from linker.errors import InvalidInput
+from training.cli.crossencoder import crossencoder
 from training.recipes import shipped_recipes
 
 # Brackets are escaped from rich, and \b keeps click from joining the lines of a paragraph.
@@ -94,3 +95,6 @@ def biencoder(
 
 def _from(base: Mapping[str, float], figure: str) -> str:
     return f" (base {base[figure]:.4f})" if figure in base else ""
+
+
+app.command()(crossencoder)
