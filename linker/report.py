@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -66,8 +67,7 @@ def check_out(out: Path, file: str) -> None:
 
 def write_report(out: Path, corpora: Sequence[CorpusReport], outcomes: Iterable[tuple[str, Outcome]]) -> None:
     """Publish report.json, report.md and predictions.jsonl in the folder `out`, all at once."""
-    check_out(out, REPORT)
-    with publish(out) as folder:
+    with _published(out, REPORT) as folder:
         _write(folder / REPORT, [c.to_dict() for c in corpora], "corpora")
         text = markdown("Evaluation", [*summary(corpora), *details(corpora)])
         (folder / REPORT).with_suffix(".md").write_text(text, encoding="utf-8")
@@ -76,11 +76,21 @@ def write_report(out: Path, corpora: Sequence[CorpusReport], outcomes: Iterable[
 
 def write_comparison(out: Path, comparisons: Sequence[Comparison]) -> None:
     """Publish comparison.json and comparison.md in the folder `out`, both at once."""
-    check_out(out, COMPARISON)
-    with publish(out) as folder:
+    with _published(out, COMPARISON) as folder:
         _write(folder / COMPARISON, [c.to_dict() for c in comparisons], "comparisons")
         text = markdown("Comparison", [compared(comparisons)])
         (folder / COMPARISON).with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _published(out: Path, file: str) -> Iterator[Path]:
+    check_out(out, file)
+    try:
+        with publish(out) as folder:
+            yield folder
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}; free some space, or choose another folder"
+        raise InvalidInput(message, field=str(out)) from error
 
 
 def _write(path: Path, rows: list[dict[str, object]], name: str) -> None:

@@ -195,6 +195,8 @@ def test_evaluate_compares_two_reports(run, bundle: Path, corpora: list[Path], t
     written = json.loads((out / "comparison.json").read_text())["comparisons"]
     assert [c["corpus"] for c in written] == ["one/dev", "two/dev", "all corpora"]
     assert written[0]["difference"] == 0.5
+    unwritable = run("evaluate", "--compare", a, b, "--out", corpora[0] / "compared")
+    assert (unwritable.code, "cannot be written" in unwritable.err) == (2, True)
     refused = run("evaluate", "--compare", a, b, "--out", a)
     assert (refused.code, (a / "predictions.jsonl").is_file()) == (2, True)
 
