@@ -198,7 +198,7 @@ def _card(base: Base, card: Card, config: Mapping[str, Any], parity: Parity, fol
     limits = _LIMITS[base.kind] + ((_INT8_LIMIT,) if config["precision"] == Precision.INT8 else ())
     hashes = {name: sha256(folder / name) for name in _FILES if name != _CARD}
     names = " | ".join((parity.of, *(figure.name for figure in parity.figures)))
-    values = " | ".join((f"{parity.count:,}", *(f"{figure.value:.5f}" for figure in parity.figures)))
+    values = " | ".join((f"{parity.count:,}", *(f"{figure.value:.5g}" for figure in parity.figures)))
     table = f"| {names} |\n|{'---|' * (len(parity.figures) + 1)}\n| {values} |"
     return write_card(card, config=config, about=_about(base, config), parity=table, hashes=hashes, limits=limits)
 

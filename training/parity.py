@@ -20,7 +20,7 @@ from training.tracing import Base
 from training.trunk import Floats
 
 LIST_LENGTH = 16  # candidates of a list of pairs
-_LISTS = 400
+_LISTS = 120
 _MASKED = -2.0  # below any cosine
 
 
@@ -41,7 +41,7 @@ class Figure:
     def __str__(self) -> str:
         """`worst cosine 0.99602 (limit 0.99)`."""
         limit = "" if self.limit is None else f" (limit {self.limit:g})"
-        return f"{self.name} {self.value:.5f}{limit}"
+        return f"{self.name} {self.value:.5g}{limit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,8 @@ def _of_reranker(base: Base, folder: Path, names: Sequence[str], precision: Prec
 
 
 def _encoded_lists(tokenizer: Tokenizer, names: Sequence[str]) -> list[Encoding]:
-    step = max(1, len(names) // _LISTS)
     pairs = []
-    for start in range(0, len(names), step):
+    for start in np.linspace(0, len(names) - 1, min(_LISTS, len(names)), dtype=int).tolist():
         around = range(start - LIST_LENGTH // 2, start + LIST_LENGTH // 2)
         pairs += [(write_mention(Mention(names[start])), names[other % len(names)]) for other in around]
     return list(tokenizer.encode_batch_fast(pairs))

@@ -161,6 +161,7 @@ def _load(folder: Path, loader: Any, families: Sequence[str], *, may_lack: str |
     if family not in families:
         raise CheckpointError(f"{folder / CONFIG}: model_type: expected {' or '.join(families)}, got {family!r}")
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # what its report of missing weights says, our errors say
     try:
         # Eager attention is the form that ONNX Runtime's optimizer recognises.
         model, loaded = loader.from_pretrained(
