@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-huggingface_hub = pytest.importorskip("huggingface_hub", reason="needs the extra `train`")
+constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra `train`")
 
 from ontologies.starter import ENCODER
 from training.checkpoint import CheckpointError, Kind, find_model, kind_of, read_tokenizer
@@ -27,8 +27,8 @@ def test_what_is_neither_a_folder_nor_an_id_is_told(tmp_path: Path) -> None:
 
 
 def test_without_a_network_a_hub_id_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(CheckpointError, match="invented/nothing: there is no such folder.*give its folder"):
         find_model("invented/nothing")
 
