@@ -51,8 +51,9 @@ def weights_sha256(base: str) -> str:
 def _opened(folder: Path) -> SentenceTransformer:
     try:
         with quiet():
-            _check_weights(folder)
+            unused = _unused_weights(folder)
             model = SentenceTransformer(str(folder), model_kwargs={"use_safetensors": True}, local_files_only=True)
+            _zero(model[0].auto_model, unused)
     except TrainingError:
         raise
     except Exception as error:  # the libraries raise OSError, ValueError, RuntimeError, KeyError and SafetensorError
@@ -62,15 +63,23 @@ def _opened(folder: Path) -> SentenceTransformer:
     return model
 
 
-def _check_weights(base: Path) -> None:
-    """Refuse a checkpoint that leaves weights of its architecture random."""
+def _unused_weights(base: Path) -> list[str]:
+    """The weights that the checkpoint lacks and no sentence encoder uses. Refuses one that lacks others."""
     _, report = AutoModel.from_pretrained(base, use_safetensors=True, output_loading_info=True)
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith(_UNTRAINED))
-    if missing:
+    unused = sorted(key for key in report["missing_keys"] if key.startswith(_UNTRAINED))
+    if missing := sorted(report["missing_keys"] - set(unused)):
         raise TrainingError(
             f"{base}: a checkpoint of another architecture: its weights lack {len(missing)} that its config.json asks "
             f"for, {missing[0]} first. Use the config.json that belongs to the weights"
         )
+    return unused
+
+
+def _zero(model: torch.nn.Module, names: Sequence[str]) -> None:
+    """What was not in the checkpoint is random after loading; the same base gives the same model."""
+    with torch.no_grad():
+        for name in names:
+            model.get_parameter(name).zero_()
 
 
 def _check_vocabulary(model: SentenceTransformer, base: Path) -> None:

@@ -164,7 +164,7 @@ def _make_data(session: _Session) -> tuple[Names, Numbers, dict[str, Any]]:
 
 
 def _tell(report: PairReport) -> None:
-    say = partial(stderr.print, soft_wrap=True)
+    say = partial(stderr.print, soft_wrap=True, markup=False)
     say(f"{report.names:,} names of {report.concepts:,} concepts, {report.one_name_concepts:,} of which have one name")
     say(
         f"{report.pairs:,} pairs: {report.synonym_pairs:,} synonyms, {report.crosswalk_pairs:,} across a crosswalk, "

@@ -59,7 +59,7 @@ class NameLoss(nn.Module):  # type: ignore[misc]
             concepts, groups = self._concepts[numbers], self._groups[numbers]
             positive = (concepts[:, None] == concepts) | _same_pair(labels)
             positive.fill_diagonal_(False)
-            negative = groups[:, None] != groups
+            negative = (groups[:, None] != groups) & ~positive
             pairs = hard_pairs(embeddings, positive, negative, self._options.margin)
             loss = self._loss(embeddings, concepts, pairs)
             if self._teacher is not None and self._options.distillation:
