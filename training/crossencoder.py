@@ -1,9 +1,7 @@
 """The cross-encoder: reads a mention and a candidate together, and says how much likelier it is than none of them.
 
-It starts from the bi-encoder with a fresh head of one logit. The loss is a softmax over the candidates of a list and
-"none of these", whose logit is 0, so that a score is a log-odds against none. A list with several right candidates asks
-for their joint probability (the listwise softmax of Cao et al., 2007, with an outside option). Candidates are mined
-once, by the bi-encoder, and kept in the run folder: a run that goes on sees the same lists.
+It starts from the bi-encoder with a fresh head of one logit, and learns from lists (see `training.listwise`). They are
+mined once, by the bi-encoder, and kept in the run folder: a run that goes on sees the same.
 """
 
 from __future__ import annotations
@@ -12,41 +10,39 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import torch
 from datasets import Dataset
-from numpy.typing import NDArray
 from pydantic import Field
 from sentence_transformers.cross_encoder import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
-from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import nn
 
 from linker.console import stderr
 from linker.corpus import GoldMention, read_corpus
 from linker.errors import InvalidInput
 from linker.pipeline import Linker
 from linker.publishing import publish
-from linker.reranking import encode_pairs
 from ontologies.build import build
 from ontologies.starter import ENCODER
 from training import smoke
 from training.bases import load_base, weights_sha256
 from training.card import FILE as CARD
 from training.card import UNKNOWN, Card, Data
-from training.fusion import Scored, fit_gate, fit_weight, scored
-from training.lists import CandidateList, Miner, Shape, Tally, read_lists, write_lists
+from training.fusion import fit_gate, fit_weight
+from training.lists import CandidateList, Shape, Tally, read_lists, write_lists
+from training.listwise import ListwiseLoss, PairLogits, score_lists
+from training.miner import Miner
 from training.recipes import Place, Recipe, Schedule, Section
 from training.runs import FIGURE, Run, open_run
 from training.trainer import Outcome, Task, fit, quiet, set_seed
 
 RERANKER = "reranker.json"  # beside the weights: what serving needs to know of them
-_TOKENS_PER_CHUNK = 1024  # what stays in the cache: 4,096 are an eighth slower
 _SHOWN = 10  # missing gold ids named on the terminal; the report has all
 
 
@@ -79,7 +75,7 @@ class ListSchedule(Schedule):
 
     batch_size: int = Field(default=16, ge=2)
     epochs: int = Field(default=3, ge=1)
-    learning_rate: float = Field(default=5e-5, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
     evaluate_every: int = Field(default=100, ge=1)
     patience: int = Field(default=5, ge=0)
 
@@ -87,13 +83,15 @@ class ListSchedule(Schedule):
 class CrossEncoderRecipe(Recipe):
     """What `linker train crossencoder` does.
 
-    base: folder of a bi-encoder. max_length: tokens of a pair. freeze_embeddings: the word vectors stay what they were;
-    a step is then an eighth cheaper. licence: of the trained weights, for the model card.
+    base: a bi-encoder, as for `linker train biencoder`. max_length: tokens of a pair. licence: of the trained weights,
+    for the model card. prior: see `ListwiseLoss`. freeze_embeddings: the word vectors stay what they were; a step is
+    then an eighth cheaper.
     """
 
     base: Place
     max_length: int = Field(default=96, ge=16, le=512)
     licence: str = "unknown"
+    prior: float = Field(default=0.0, ge=0)
     freeze_embeddings: bool = True
     lists: Shape = Shape()
     gold: tuple[Gold, ...] = ()
@@ -125,7 +123,7 @@ def train_crossencoder(recipe: CrossEncoderRecipe, out: Path, *, resume: bool = 
             trainer_class=CrossEncoderTrainer,
             arguments_class=CrossEncoderTrainingArguments,
             model=model,
-            loss=ListwiseLoss(logits),
+            loss=ListwiseLoss(logits, prior=recipe.prior),
             rows=_rows(lists["train"]),
             score=dev.score,
             save=lambda folder: _save(model, folder, recipe, dev),
@@ -152,63 +150,6 @@ def new_model(base: str, *, freeze_embeddings: bool = False) -> CrossEncoder:
     return model
 
 
-class PairLogits:
-    """The logits of pairs, read as serving reads them: same text, same tokens, cut at the same place."""
-
-    def __init__(self, model: CrossEncoder, *, max_length: int) -> None:
-        self.model = model
-        self._tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
-
-    def __call__(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
-        """(n,) float32. Pairs of like length run together, padded to the longest of their chunk and no further."""
-        encodings = encode_pairs(self._tokenizer, pairs)
-        order = sorted(range(len(pairs)), key=lambda row: -len(encodings[row]))
-        logits, start = [], 0
-        while start < len(order):
-            length = len(encodings[order[start]])
-            rows = order[start : start + max(1, _TOKENS_PER_CHUNK // length)]
-            logits.append(self._run([encodings[row] for row in rows], length))
-            start += len(rows)
-        back = torch.empty(len(order), dtype=torch.long)
-        back[torch.tensor(order, dtype=torch.long)] = torch.arange(len(order))
-        return torch.cat(logits)[back.to(self.model.device)]
-
-    def _run(self, encodings: Sequence[Any], length: int) -> Tensor:
-        ids, types, mask = np.zeros((3, len(encodings), length), dtype=np.int64)
-        for row, encoding in enumerate(encodings):
-            size = len(encoding)
-            ids[row, :size], types[row, :size], mask[row, :size] = encoding.ids, encoding.type_ids, 1
-        features = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
-        on_device = {name: torch.from_numpy(values).to(self.model.device) for name, values in features.items()}
-        output: Tensor = self.model(on_device)["scores"].reshape(-1).float()
-        return output
-
-
-class ListwiseLoss(nn.Module):  # type: ignore[misc]
-    """Negative log-likelihood of what is right in each list, or of "none", whose logit is 0."""
-
-    def __init__(self, logits: PairLogits) -> None:
-        super().__init__()
-        self._logits = logits
-
-    def forward(self, inputs: Sequence[Any], labels: Sequence[Tensor], **_: object) -> Tensor:
-        """inputs: mentions, (n,), and the candidates of each; labels: 1 for each that is right, else 0. A scalar."""
-        mentions, candidates = inputs
-        pairs = [(mention, c) for mention, found in zip(mentions, candidates, strict=True) for c in found]
-        scores = self._logits(pairs).split([len(found) for found in candidates])
-        losses = [list_loss(given, label.to(given.device).bool()) for given, label in zip(scores, labels, strict=True)]
-        return torch.stack(losses).mean()
-
-
-def list_loss(scores: Tensor, right: Tensor) -> Tensor:
-    """-log p(what is right) of one list. scores: (k,) log-odds against none; right: (k,) bool."""
-    none = scores.new_zeros(1)
-    gold = scores[right].logsumexp(0) if right.any() else none[0]
-    return torch.cat([scores, none]).logsumexp(0) - gold
-
-
 class _Dev:
     """Scores dev lists; keeps the weight of fusion and the gate that fit the model as it was scored last."""
 
@@ -232,20 +173,6 @@ class _Dev:
             "gate": self.gate,
             "read": float(np.mean(read)),
         }
-
-
-def score_lists(logits: PairLogits, lists: Sequence[CandidateList]) -> Scored:
-    """Dev lists with the scores of the model as it is now; what is certain is not scored."""
-    pairs = [[(made.mention, c) for c in made.candidates] if not made.certain else [] for made in lists]
-    distinct = {pair: row for row, pair in enumerate(dict.fromkeys(pair for given in pairs for pair in given))}
-    training, values = logits.model.training, np.zeros(0)
-    if distinct:
-        logits.model.eval()
-        with torch.inference_mode():
-            values = logits(list(distinct)).cpu().numpy().astype(np.float64)
-        logits.model.train(training)
-    scores: list[NDArray[np.float64]] = [values[[distinct[pair] for pair in given]] for given in pairs]
-    return scored(lists, scores)
 
 
 def _save(model: CrossEncoder, folder: Path, recipe: CrossEncoderRecipe, dev: _Dev) -> None:
@@ -283,6 +210,7 @@ def _rows(lists: Sequence[CandidateList]) -> Dataset:
         {
             "mention": [made.mention for made in usable],
             "candidates": [list(made.candidates) for made in usable],
+            "similarities": [list(made.similarities) for made in usable],
             "label": [[int(fits) for fits in made.right] for made in usable],
         }
     )
@@ -305,24 +233,26 @@ def _mine(recipe: CrossEncoderRecipe, folder: Path) -> None:
     """Write train.jsonl.gz, one dev file a corpus, and report.json: what became of the mentions of each source."""
     train: list[CandidateList] = []
     report: dict[str, object] = {}
+    with ExitStack() as opened:
+        linkers: dict[str, Linker] = {}
 
-    def mine(what: str, bundle: str, make: Callable[[Miner], list[CandidateList]]) -> list[CandidateList]:
-        with _opened(bundle) as linker:
-            miner = Miner(linker, recipe.lists, seed=recipe.seed)
+        def mine(what: str, bundle: str, make: Callable[[Miner], list[CandidateList]]) -> list[CandidateList]:
+            if bundle not in linkers:
+                linkers[bundle] = opened.enter_context(_opened(bundle))
+            miner = Miner(linkers[bundle], recipe.lists, seed=recipe.seed)
             lists = make(miner)
-        report[what] = asdict(miner.tally)
-        stderr.print(_told(what, miner.tally), markup=False, soft_wrap=True)
-        return lists
+            report[what] = asdict(miner.tally)
+            stderr.print(_told(what, miner.tally), markup=False, soft_wrap=True)
+            return lists
 
-    for gold in recipe.gold:
-        train += mine(f"gold {_name(gold)}", gold.bundle, partial(_from_gold, gold))
-    for names in recipe.names:
-        train += mine(f"names of {Path(names.bundle).name}", names.bundle, partial(_from_names, names))
-    write_lists(train, folder / "train.jsonl.gz")
-    for gold in recipe.dev:
-        write_lists(
-            mine(f"dev {_name(gold)}", gold.bundle, partial(_dev, gold)), folder / f"dev {_name(gold)}.jsonl.gz"
-        )
+        for gold in recipe.gold:
+            train += mine(f"gold {_name(gold)}", gold.bundle, partial(_from_gold, gold))
+        for names in recipe.names:
+            train += mine(f"names of {Path(names.bundle).name}", names.bundle, partial(_from_names, names))
+        write_lists(train, folder / "train.jsonl.gz")
+        for gold in recipe.dev:
+            lists = mine(f"dev {_name(gold)}", gold.bundle, partial(_dev, gold))
+            write_lists(lists, folder / f"dev {_name(gold)}.jsonl.gz")
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

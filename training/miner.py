@@ -1,0 +1,248 @@
+"""Mining of training lists with the bi-encoder, through the linker itself: candidates as the reranker will meet them.
+
+They come from gold corpora, or from a bundle alone: there the mention is a name of a concept, which is then hidden, so
+that the concept stands under the best of its other names and no string equality is learned. The gold is put in where
+it was missed, and taken away from a share of the lists, whose right answer is then "none of these".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import TypeVar
+
+from linker.console import progress
+from linker.corpus import GoldMention
+from linker.errors import InvalidInput
+from linker.outcomes import identifiers
+from linker.perturbation import perturb
+from linker.pipeline import Linker, Options
+from linker.records import Candidate, MatchSource, Mention, RerankMode
+from linker.reranking import is_certain, write_candidate, write_mention
+from linker.surface import normalise
+from training.lists import CandidateList, Shape, Tally
+
+BATCH = 256
+EXACT_MATCH = "skos:exactMatch"
+
+T = TypeVar("T")
+
+
+class Miner:
+    """Makes the lists of one bundle; the same seed gives the same lists."""
+
+    def __init__(self, linker: Linker, shape: Shape, *, seed: int) -> None:
+        self._linker = linker
+        self._terminology = linker.bundle.terminology
+        self._shape = shape
+        self._rng = Random(seed)  # noqa: S311 - no secret
+        self.tally = Tally()
+
+    def from_gold(self, mentions: Sequence[GoldMention]) -> list[CandidateList]:
+        """Training lists of gold mentions, each distinct mention and gold once.
+
+        Mentions whose gold the bundle lacks are left out and tallied; an empty gold is a list without a right answer.
+        """
+        simple = [mention for mention in mentions if len(mention.parts) == 1]
+        rows = self._terminology.concepts_by_id({id_ for mention in simple for id_ in mention.gold})
+        lists: dict[tuple[str, frozenset[str]], CandidateList] = {}
+        for batch, found in self._retrieved(simple, lambda mention: mention.parts[0]):
+            missed = [
+                (mention.parts[0].text, _first(rows, mention.gold), frozenset[str]())
+                for mention, candidates in zip(batch, found, strict=True)
+                if not any(_right(candidates, mention.gold))
+            ]
+            inserted = iter(self._under_best_name(missed))
+            for mention, candidates in zip(batch, found, strict=True):
+                own = None if any(_right(candidates, mention.gold)) else next(inserted)
+                self._add(lists, mention, candidates, own)
+        return list(lists.values())
+
+    def _add(
+        self,
+        lists: dict[tuple[str, frozenset[str]], CandidateList],
+        mention: GoldMention,
+        candidates: list[Candidate],
+        own: Candidate | None,
+    ) -> None:
+        key = (write_mention(mention.parts[0], context=self._shape.context), mention.gold)
+        gold = mention.gold | _equivalents(candidates, mention.gold)
+        if key in lists:
+            self.tally.repeated += 1
+        elif mention.gold and own is None and not any(_right(candidates, mention.gold)):
+            self.tally.missing.update(mention.gold)
+        elif is_certain(candidates) and self._rng.random() >= self._shape.certain_share:
+            self.tally.certain_left_out += 1
+        else:
+            self.tally.inserted += own is not None
+            whole = self._with(own, candidates)
+            right = [candidate is own or fits for candidate, fits in zip(whole, _right(whole, gold), strict=True)]
+            lists[key] = self._list(mention.parts[0], whole, right)
+            self.tally.lists += 1
+
+    def from_names(self, count: int) -> list[CandidateList]:
+        """At most `count` training lists from the names of the bundle, of concepts with two names or more.
+
+        A name that several concepts share makes no list, since it says nothing about which of them is meant.
+        """
+        lists = []
+        for batch, found in self._retrieved(self._hidden_names(count), lambda hidden: Mention(hidden[0])):
+            wanted = [(text, concept, frozenset({name, normalise(text)})) for text, name, concept in batch]
+            owns = self._under_best_name(wanted)
+            for (text, name, concept), own, candidates in zip(batch, owns, found, strict=True):
+                others = [c for c in candidates if c.concept != concept]
+                # An altered name may have become the name of something else.
+                if own is None or any(c.source is MatchSource.EXACT for c in others):
+                    continue
+                whole = self._with(own, others)
+                right = _right(whole, _exact_ids(replace(own, codes=self._terminology.codes(concept))))
+                lists.append(self._list(Mention(text), whole, right, hidden=frozenset({name, normalise(text)})))
+                self.tally.lists += 1
+        return lists
+
+    def _hidden_names(self, count: int) -> list[tuple[str, str, int]]:
+        """(mention, the hidden name normalised, row of its concept)."""
+        terminology, shape = self._terminology, self._shape
+        chosen: list[tuple[str, str, int]] = []
+        rows = list(range(terminology.name_count))
+        self._rng.shuffle(rows)
+        for row in rows:
+            if len(chosen) == count:
+                break
+            name, concept = terminology.name(row), int(terminology.concept_of_name[row])
+            key = normalise(name)
+            sharing = {int(terminology.concept_of_name[other]) for other in terminology.names_equal(key)}
+            if sharing != {concept} or len({normalise(n) for n in terminology.names(concept)}) < 2:
+                continue
+            if shape.perturbations and self._rng.random() < shape.perturbed_share:
+                how = self._rng.choice(shape.perturbations)
+                name = perturb(how, name, self._rng.randrange(1 << 30)) or name
+            if normalise(name):
+                chosen.append((name, key, concept))
+        if not chosen:
+            raise InvalidInput("no concept with two names of its own: nothing to learn from", field="ontology.bundle")
+        return chosen
+
+    def dev(self, mentions: Sequence[GoldMention]) -> list[CandidateList]:
+        """A list for each part of each mention that has a gold, as the pipeline meets it: nothing put in or taken."""
+        parts = [
+            (part, mention.gold, group)
+            for group, mention in enumerate(mention for mention in mentions if mention.gold)
+            for part in mention.parts
+        ]
+        lists = []
+        for batch, found in self._retrieved(parts, lambda part: part[0]):
+            for (part, gold, group), candidates in zip(batch, found, strict=True):
+                made = self._written(part, candidates, _right(candidates, gold))
+                lists.append(replace(made, certain=is_certain(candidates), group=group))
+        self.tally.lists += len(lists)
+        return lists
+
+    def _retrieved(
+        self, items: Sequence[T], mention_of: Callable[[T], Mention]
+    ) -> Iterator[tuple[Sequence[T], list[list[Candidate]]]]:
+        """Batches of `items`, each with its candidates."""
+        options = Options(top_k=self._shape.candidates, rerank=RerankMode.NEVER)
+        with progress("Mining candidates", len(items), "mentions") as advance:
+            for start in range(0, len(items), BATCH):
+                batch = items[start : start + BATCH]
+                links = self._linker.link([mention_of(item) for item in batch], options)
+                yield batch, [list(link.candidates) for link in links]
+                advance(len(batch))
+
+    def _under_best_name(self, wanted: Sequence[tuple[str, int | None, frozenset[str]]]) -> list[Candidate | None]:
+        """Each (mention, concept row, normalised names to hide) as a candidate under its name nearest the mention."""
+        names = [
+            [] if concept is None else [n for n in self._terminology.names(concept) if normalise(n) not in hidden]
+            for _, concept, hidden in wanted
+        ]
+        texts = [normalise(text) for text, _, _ in wanted] + [normalise(n) for given in names for n in given]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        embeddings, _ = self._linker.bundle.encoder.encode(list(rows))
+        made: list[Candidate | None] = []
+        for (text, concept, hidden), given in zip(wanted, names, strict=True):
+            if concept is None or not given:
+                made.append(None)
+                continue
+            similarities = embeddings[[rows[normalise(n)] for n in given]] @ embeddings[rows[normalise(text)]]
+            best = int(similarities.argmax())
+            made.append(self._candidate(concept, given[best], float(similarities[best]), hidden))
+        return made
+
+    def _candidate(self, concept: int, name: str, similarity: float, hidden: frozenset[str]) -> Candidate:
+        preferred = self._terminology.preferred_name(concept)
+        return Candidate(
+            concept=concept,
+            concept_id=self._terminology.concept_id(concept),
+            preferred_name=name if normalise(preferred) in hidden else preferred,
+            matched_name=name,
+            term_type="synonym",
+            source=MatchSource.DENSE,
+            similarity=similarity,
+            semantic_types=self._terminology.semantic_types(concept),
+        )
+
+    def _with(self, own: Candidate | None, candidates: list[Candidate]) -> list[Candidate]:
+        """The candidates and `own` by similarity, no more than a list may have; `own` always stays."""
+        if own is None:
+            return candidates
+        kept = candidates[: self._shape.candidates - 1]
+        return sorted([*kept, own], key=lambda c: (-c.similarity, c.concept_id))
+
+    def _list(
+        self,
+        mention: Mention,
+        candidates: list[Candidate],
+        right: Sequence[bool],
+        *,
+        hidden: frozenset[str] = frozenset(),
+    ) -> CandidateList:
+        """The list as written, or, by the seeded share, the same without its gold."""
+        if self._rng.random() < self._shape.none_share and not all(right):
+            self.tally.removed += any(right)
+            candidates = [c for c, fits in zip(candidates, right, strict=True) if not fits]
+            right = [False] * len(candidates)
+        return self._written(mention, candidates, right, hidden=hidden)
+
+    def _written(
+        self,
+        mention: Mention,
+        candidates: Sequence[Candidate],
+        right: Sequence[bool],
+        *,
+        hidden: frozenset[str] = frozenset(),
+    ) -> CandidateList:
+        return CandidateList(
+            mention=write_mention(mention, context=self._shape.context),
+            candidates=tuple(self._describe(candidate, hidden) for candidate in candidates),
+            similarities=tuple(round(candidate.similarity, 6) for candidate in candidates),
+            right=tuple(right),
+            confidence=candidates[0].confidence if candidates else 0.0,
+        )
+
+    def _describe(self, candidate: Candidate, hidden: frozenset[str]) -> str:
+        names = self._terminology.names(candidate.concept) if self._shape.other_names else []
+        shown = [name for name in names if normalise(name) not in hidden]
+        return write_candidate(candidate, names=shown, other_names=self._shape.other_names)
+
+
+def _first(rows: Mapping[str, Sequence[int]], gold: frozenset[str]) -> int | None:
+    """Row of a concept that the gold names; None where the bundle lacks it."""
+    return next((rows[id_][0] for id_ in sorted(gold) if id_ in rows), None)
+
+
+def _right(candidates: Sequence[Candidate], gold: frozenset[str]) -> list[bool]:
+    return [not gold.isdisjoint(identifiers(candidate)) for candidate in candidates]
+
+
+def _exact_ids(candidate: Candidate) -> frozenset[str]:
+    """Ids that mean the very same: the candidate's own, and its codes in an exact match."""
+    codes = (f"{code.system}:{code.code}" for code in candidate.codes if code.relation == EXACT_MATCH)
+    return frozenset({*candidate.concept_id.split("|"), *codes})
+
+
+def _equivalents(candidates: Sequence[Candidate], gold: frozenset[str]) -> frozenset[str]:
+    """Ids of the right candidates: what another vocabulary calls the same is no wrong answer."""
+    right = (c for c, fits in zip(candidates, _right(candidates, gold), strict=True) if fits)
+    return frozenset[str]().union(*map(_exact_ids, right))
