@@ -1,18 +1,23 @@
 """Decision: from candidates to a link with a calibrated confidence, or NIL with its reason.
 
-Confidence is a conditional logit with an outside option (McFadden, 1974): with s the highest similarity, candidate i
-has the utility `level * s + gap * (s_i - s) + exact * e_i + rerank * r_i` and "none of these" has `nil`; probabilities
-are their softmax. So the confidences of a link sum to at most 1, what is missing is the probability of NIL, and a name
-shared by two concepts is unsure by construction. The level says whether the concept is here at all, the gap which one
-it is. The weights are fitted by maximum likelihood on gold mentions and stored in the bundle.
+Confidence is made in two steps. First a conditional logit with an outside option (McFadden, 1974): the utility of a
+candidate is the weighted sum of its `FEATURES`, that of "none of these" is `nil`, and probabilities are their softmax.
+The level says whether the concept is here at all, the gap and the other features which one it is. Then the probability
+that the first is right is bent to what it proves to be (beta calibration: Kull, Silva Filho and Flach, 2017):
+logit c = a ln p - b ln(1 - p) + offset, with a and b not negative; the others share the rest as before.
+
+So the confidences of a link sum to at most 1, what is missing is the probability of NIL, and a name shared by two
+concepts is unsure by construction. A mention that the cross-encoder read has weights of its own. All are fitted on gold
+mentions (`linker train calibrate`) and stored in the bundle.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,68 +27,150 @@ from linker.records import TIERS, Candidate, MatchSource, NilReason
 
 FILE = "calibration.json"
 
+# level: the highest similarity of the mention's candidates. gap: similarity less level, so 0 or less. exact: an exact
+# hit of the best term type. lead: first in rank, or not to be told from the first. related: matched by a related name.
+# rerank: log-odds of the cross-encoder; what it left unread counts as the worst it read, 0 where it did not run.
+FEATURES = ("level", "gap", "exact", "lead", "related", "rerank")
+LEAD = FEATURES.index("lead")
+_TINY = 1e-12
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What makes a candidate likely. features: in the order of `FEATURES`; curve: a, b and offset (see the module)."""
+
+    features: tuple[float, ...]
+    nil: float
+    curve: tuple[float, float, float]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Weights of the utility, and the confidence below which a mention gets NIL.
+    """Weights, and the confidence below which a mention gets NIL.
 
+    reranked: for mentions that the cross-encoder read; None where there was none to fit on, `retrieved` then serves.
     depth: how many candidates take part in the softmax, whatever number is asked for.
     fitted_on: the gold mentions the weights come from, in words.
     """
 
-    level: float
-    gap: float
-    exact: float
-    rerank: float
-    nil: float
+    retrieved: Weights
+    reranked: Weights | None
     threshold: float
     depth: int
     fitted_on: str
 
     def to_json(self) -> bytes:
         """The bytes of `calibration.json`."""
-        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+        value = asdict(self)
+        for name in ("retrieved", "reranked"):
+            if value[name] is not None:
+                value[name]["features"] = dict(zip(FEATURES, value[name]["features"], strict=True))
+        return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def read_calibration(path: Path) -> Calibration:
     """Read a `calibration.json`. Raises `BundleCorrupt`."""
     try:
         value = json.loads(path.read_bytes())
-        return Calibration(**{field.name: value[field.name] for field in fields(Calibration)})
+        if "level" in value:
+            value = _of_first_bundles(value)
+        return Calibration(
+            retrieved=_weights(value["retrieved"]),
+            reranked=None if value["reranked"] is None else _weights(value["reranked"]),
+            threshold=float(value["threshold"]),
+            depth=int(value["depth"]),
+            fitted_on=str(value["fitted_on"]),
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BundleCorrupt(f"{path}: expected a calibration ({type(error).__name__})") from error
+        message = f"{path}: expected a calibration of this version; build the bundle again"
+        raise BundleCorrupt(f"{message} ({type(error).__name__})") from error
 
 
-def features(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    """Level, gap, exact hit (0 or 1) and rerank score (0 where the cross-encoder did not run): (n, 4).
+def _of_first_bundles(value: dict[str, Any]) -> dict[str, Any]:
+    """What a bundle built before there was a curve says, in today's form."""
+    weights = {name: value.get(name, 0.0) for name in FEATURES}
+    return {**value, "retrieved": {"features": weights, "nil": value["nil"], "curve": [1, 1, 0]}, "reranked": None}
+
+
+def _weights(value: dict[str, Any]) -> Weights:
+    features, (a, b, offset) = value["features"], map(float, value["curve"])
+    weights = Weights(tuple(float(features[name]) for name in FEATURES), float(value["nil"]), (a, b, offset))
+    if not np.isfinite([*weights.features, weights.nil, *weights.curve]).all():
+        raise ValueError("not finite")
+    return weights
+
+
+def features(candidates: Sequence[Candidate]) -> Array:
+    """`FEATURES` of each candidate, in the order given: (n, features).
 
     Of several exact hits only those of the best term type count as such: who writes "migraine" means the concept that
     is called so before one that has it for a synonym.
     """
-    exact = [TIERS.get(c.term_type, 1) if c.source is MatchSource.EXACT else None for c in candidates]
-    best = min((tier for tier in exact if tier is not None), default=None)
-    level = max((c.similarity for c in candidates), default=0.0)
+    if not candidates:
+        return np.zeros((0, len(FEATURES)))
+    tiers = [TIERS.get(c.term_type, 1) for c in candidates]
+    exact = [c.source is MatchSource.EXACT for c in candidates]
+    best = min((tier for tier, hit in zip(tiers, exact, strict=True) if hit), default=None)
+    level = max(c.similarity for c in candidates)
+    worst = min((c.rerank_score for c in candidates if c.rerank_score is not None), default=0.0)
+    scores = [worst if c.rerank_score is None else c.rerank_score for c in candidates]
+    ranked_by = [(e, t, c.similarity, s) for c, e, t, s in zip(candidates, exact, tiers, scores, strict=True)]
     rows = [
-        (level, c.similarity - level, tier is not None and tier == best, c.rerank_score or 0.0)
-        for c, tier in zip(candidates, exact, strict=True)
+        (level, c.similarity - level, hit and tier == best, key == ranked_by[0], tier == TIERS["related"], score)
+        for c, hit, tier, key, score in zip(candidates, exact, tiers, ranked_by, scores, strict=True)
     ]
-    return np.array(rows, dtype=np.float64).reshape(len(candidates), 4)
+    return np.array(rows, dtype=np.float64)
 
 
-def confidences(candidates: Sequence[Candidate], calibration: Calibration) -> NDArray[np.float64]:
-    """Probability of each candidate, (n,), in [0, 1]; 0 beyond the calibration's depth."""
-    taking_part = candidates[: calibration.depth]
-    weights = np.array([calibration.level, calibration.gap, calibration.exact, calibration.rerank])
-    utilities = np.append(features(taking_part) @ weights, calibration.nil)
-    odds = np.exp(utilities - utilities.max())
-    probabilities = np.zeros(len(candidates))
-    probabilities[: len(taking_part)] = (odds / odds.sum())[:-1]
+def choice_probabilities(rows: Array, present: NDArray[np.bool_], weights: Weights) -> Array:
+    """Probability of each candidate by the conditional logit, (mentions, n); the rest to 1 is that of none of them.
+
+    rows: (mentions, n, features); present: (mentions, n), False in places without a candidate.
+    """
+    utilities = np.where(present, rows @ np.array(weights.features), -np.inf)
+    top = np.maximum(utilities.max(axis=1, initial=-np.inf), weights.nil)[:, None]
+    odds = np.exp(utilities - top)
+    probabilities: Array = odds / (odds.sum(axis=1, keepdims=True) + np.exp(weights.nil - top))
     return probabilities
+
+
+def lead_probability(rows: Array, probabilities: Array) -> Array:
+    """Probability, (mentions,), that the first candidate is right, or one that nothing tells from it."""
+    mass: Array = (probabilities * rows[:, :, LEAD]).sum(axis=1)
+    return np.clip(mass, _TINY, 1 - _TINY)
+
+
+def calibrated(rows: Array, present: NDArray[np.bool_], weights: Weights) -> Array:
+    """Confidence of each candidate, (mentions, n), in [0, 1] and never rising; arguments as `choice_probabilities`.
+
+    The ranking has the last word: where a later candidate is the likelier by its features, it gets no more than the one
+    before it, and what it loses is doubt.
+    """
+    chosen = choice_probabilities(rows, present, weights)
+    mass = lead_probability(rows, chosen)
+    a, b, offset = weights.curve
+    curved = 1 / (1 + np.exp(np.clip(b * np.log1p(-mass) - a * np.log(mass) - offset, -50, 50)))
+    scale = np.where(rows[:, :, LEAD] > 0, (curved / mass)[:, None], ((1 - curved) / (1 - mass))[:, None])
+    return np.minimum(np.minimum.accumulate(chosen * scale, axis=1), 1.0)
+
+
+def confidences(candidates: Sequence[Candidate], calibration: Calibration) -> Array:
+    """Confidence of each candidate, (n,), in [0, 1] and never rising; 0 beyond the calibration's depth."""
+    taking_part = candidates[: calibration.depth]
+    found = np.zeros(len(candidates))
+    if taking_part:
+        reranked = any(candidate.rerank_score is not None for candidate in taking_part)
+        weights = (calibration.reranked if reranked else None) or calibration.retrieved
+        present = np.ones((1, len(taking_part)), dtype=np.bool_)
+        found[: len(taking_part)] = calibrated(features(taking_part)[None], present, weights)[0]
+    return found
 
 
 def decide(
     candidates: Sequence[Candidate], calibration: Calibration, *, min_confidence: float | None = None
-) -> tuple[NDArray[np.float64], NilReason | None]:
+) -> tuple[Array, NilReason | None]:
     """The confidence of each candidate, (n,), and why the first is not the answer, if it is not.
 
     min_confidence: in [0, 1]; None takes the calibration's own threshold.

@@ -28,8 +28,8 @@ class NilReason(StrEnum):
     """Why a mention got no concept."""
 
     NO_CANDIDATE = "no_candidate"  # nothing to search for, or the filter leaves nothing to find
-    BELOW_THRESHOLD = "below_threshold"  # the best candidate is not likely enough
-    AMBIGUOUS = "ambiguous"  # the name belongs to several concepts and nothing tells them apart
+    BELOW_THRESHOLD = "below_threshold"  # likely not in this ontology: no candidate is likely enough
+    AMBIGUOUS = "ambiguous"  # in it, but several concepts are about equally likely and nothing tells them apart
 
 
 class RerankMode(StrEnum):

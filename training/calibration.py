@@ -1,118 +1,219 @@
-"""Fit the confidence of a bundle on gold mentions: a conditional logit with an outside option, by maximum likelihood.
+"""Fit the confidence of a bundle on gold mentions: the two steps of `linker.decision`, each by maximum likelihood.
 
-The model is that of `linker.decision` (McFadden, 1974). A mention whose gold is among the candidates chose it; one
-whose gold is not chose "none". Public corpora annotate only what their dictionary holds, so notes with mentions of
-other things are imitated: the gold is taken away from every n-th mention, whose right answer is then "none".
+A mention whose gold is among the candidates chose it; one whose gold is not chose "none". Public corpora annotate only
+what their dictionary holds, so notes that mention other things are imitated: every mention comes a second time with its
+gold taken away from the candidates, at a small weight. Features are few and alike for every corpus, and weights are
+drawn towards 0, because they must hold for ontologies that nobody has seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from linker.console import progress, stderr
-from linker.corpus import GoldMention, read_corpus
-from linker.decision import Calibration, features
+from linker.corpus import GoldMention
+from linker.decision import FEATURES, LEAD, Calibration, Weights, choice_probabilities, features, lead_probability
 from linker.evaluation import identifiers
 from linker.pipeline import Linker, Options
+from linker.records import Candidate, Link, RerankMode
 
 DEPTH = 20
-THRESHOLD = 0.5
-HELD_OUT_EVERY = 10
+SPARE = 12  # retrieved beyond DEPTH, so that as many are left where the gold is taken away
+THRESHOLD = 0.5  # an answer is then likelier right than wrong
+IMITATED_WEIGHT = 0.03  # of a mention whose gold was taken away, beside 1: how rare NIL is held to be
+RIDGE = 1e-3  # on squared weights of standardised features, beside the mean log-likelihood
 BATCH = 256
-_FLOOR = 1e-12
+_TINY = 1e-12
+_NOT_NEGATIVE = ("level", "gap", "exact", "lead", "rerank")
+_IDENTITY = (1.0, 1.0, 0.0)
 
-Features = NDArray[np.float64]
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Gold choices. features: (n, DEPTH, 4); present, right: (n, DEPTH) bool; right is all False where none is."""
+    """Candidates of n mentions. rows: (n, DEPTH, features); present, right: (n, DEPTH), right all False for NIL."""
 
-    features: Features
-    present: NDArray[np.bool_]
-    right: NDArray[np.bool_]
+    rows: Array
+    present: Flags
+    right: Flags
+
+    def take(self, chosen: Flags) -> Choices:
+        """Those mentions that `chosen`, (n,), says."""
+        return Choices(self.rows[chosen], self.present[chosen], self.right[chosen])
 
 
-def observe(linker: Linker, mentions: Sequence[GoldMention]) -> Choices:
-    """What the linker proposes for each gold mention, and which proposals are right."""
-    simple = [m for m in mentions if len(m.parts) == 1 and m.gold]
-    rows = np.zeros((len(simple), DEPTH, 4))
-    present, right = np.zeros((2, len(simple), DEPTH), dtype=np.bool_)
-    with progress("Linking", len(simple), "mentions") as advance:
-        for start in range(0, len(simple), BATCH):
-            batch = simple[start : start + BATCH]
-            links = linker.link([m.parts[0] for m in batch], Options(top_k=DEPTH))
-            for row, (mention, link) in enumerate(zip(batch, links, strict=True), start=start):
-                candidates = list(link.candidates)
-                good = [not mention.gold.isdisjoint(identifiers(c)) for c in candidates]
-                if row % HELD_OUT_EVERY == 0:
-                    candidates = [c for c, is_gold in zip(candidates, good, strict=True) if not is_gold]
-                    good = [False] * len(candidates)
-                rows[row, : len(candidates)] = features(candidates)
-                present[row, : len(candidates)] = True
-                right[row, : len(candidates)] = good
-            advance(len(batch))
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a linker proposes for the gold mentions of one corpus, each twice: as it is, and imitating NIL.
+
+    reranked: as `retrieved`, after the cross-encoder; None without one. notes: (n,). imitated: (n,), the gold was
+    taken away. nil: (n,), the bundle has no gold concept. kept: (n,), the cross-encoder leaves the mention alone at any
+    confidence; gate: so it does above this confidence. missing: gold ids that the bundle lacks, with their mentions.
+    """
+
+    name: str
+    retrieved: Choices
+    reranked: Choices | None
+    notes: NDArray[np.str_]
+    imitated: Flags
+    nil: Flags
+    kept: Flags
+    gate: float
+    missing: dict[str, int]
+
+    def take(self, chosen: Flags) -> Observed:
+        """Those mentions that `chosen`, (n,), says."""
+        return Observed(
+            name=self.name,
+            retrieved=self.retrieved.take(chosen),
+            reranked=self.reranked and self.reranked.take(chosen),
+            notes=self.notes[chosen],
+            imitated=self.imitated[chosen],
+            nil=self.nil[chosen],
+            kept=self.kept[chosen],
+            gate=self.gate,
+            missing=self.missing,
+        )
+
+
+def observe(
+    linker: Linker, mentions: Sequence[GoldMention], *, name: str, advance: Callable[[int], object] = int
+) -> Observed:
+    """Link every gold mention; the parts of a composite one count each. `advance` is told of parts done."""
+    reranker = linker.bundle.reranker
+    gold = [(mention.note_id, mention.gold) for mention in mentions for _ in mention.parts]
+    ids = linker.bundle.terminology.concepts_by_id({concept for _, concepts in gold for concept in concepts}).keys()
+    present = [not concepts.isdisjoint(ids) for _, concepts in gold]
+    retrieved = list(_linked(linker, mentions, RerankMode.NEVER, advance))
+    reranked = list(_linked(linker, mentions, RerankMode.ALWAYS, int)) if reranker else []
+    wanted = [concepts for _, concepts in gold]
+    lists = _twice(retrieved, wanted, present)
+    missing: dict[str, int] = {}
+    for mention in mentions:
+        for concept in sorted(mention.gold - ids) if mention.gold.isdisjoint(ids) else ():
+            missing[concept] = missing.get(concept, 0) + 1
+    return Observed(
+        name=name,
+        retrieved=_choices(lists),
+        reranked=_choices(_twice(reranked, wanted, present)) if reranker else None,
+        notes=np.array(
+            [note for note, _ in gold] + [note for (note, _), is_in in zip(gold, present, strict=True) if is_in]
+        ),
+        imitated=np.arange(len(lists)) >= len(gold),
+        nil=np.array([not is_in for is_in in present] + [True] * sum(present)),
+        kept=np.array([reranker is None or reranker.policy.leaves(found, 0.0) for found, _ in lists]),
+        gate=reranker.policy.gate if reranker else 0.0,
+        missing=missing,
+    )
+
+
+def _linked(
+    linker: Linker, mentions: Sequence[GoldMention], rerank: RerankMode, advance: Callable[[int], object]
+) -> Iterator[Link]:
+    parts = [part for mention in mentions for part in mention.parts]
+    for start in range(0, len(parts), BATCH):
+        batch = parts[start : start + BATCH]
+        yield from linker.link(batch, Options(top_k=DEPTH + SPARE, rerank=rerank))
+        advance(len(batch))
+
+
+Judged = tuple[list[Candidate], list[bool]]  # candidates, and which of them are right
+
+
+def _twice(links: Sequence[Link], gold: Sequence[frozenset[str]], present: Sequence[bool]) -> list[Judged]:
+    """Candidates of each mention; then of each whose gold is `present` in the bundle, without that."""
+    judged: list[Judged] = [
+        (list(link.candidates), [not wanted.isdisjoint(identifiers(c)) for c in link.candidates])
+        for link, wanted in zip(links, gold, strict=True)
+    ]
+    without: list[Judged] = [
+        ([c for c, right in zip(*pair, strict=True) if not right], [right for right in pair[1] if not right])
+        for pair, is_in in zip(judged, present, strict=True)
+        if is_in
+    ]
+    return judged + without
+
+
+def _choices(lists: Sequence[Judged]) -> Choices:
+    rows = np.zeros((len(lists), DEPTH, len(FEATURES)))
+    present, right = np.zeros((2, len(lists), DEPTH), dtype=np.bool_)
+    for row, (candidates, good) in enumerate(lists):
+        count = min(DEPTH, len(candidates))
+        rows[row, :count] = features(candidates[:count])
+        present[row, :count] = True
+        right[row, :count] = good[:count]
     return Choices(rows, present, right)
 
 
-def joined(choices: Sequence[Choices]) -> Choices:
-    """Several corpora as one."""
-    parts = zip(*((c.features, c.present, c.right) for c in choices), strict=True)
-    return Choices(*(np.concatenate(part) for part in parts))
-
-
-def fit(choices: Choices, *, fitted_on: str) -> Calibration:
-    """The weights under which the gold choices are most likely."""
-    start = np.array([10.0, 20.0, 1.0, 0.0, 10.0])
-    # Without a reranker its column is all zero and its weight stays where it starts.
-    result = minimize(_loss, start, args=(choices,), method="L-BFGS-B", bounds=[(0, None)] * 4 + [(None, None)])
-    level, gap, exact, rerank, nil = (round(float(w), 4) for w in result.x)
+def fit(observed: Sequence[Observed], *, fitted_on: str = "", threshold: float = THRESHOLD) -> Calibration:
+    """The calibration under which the gold choices of all corpora together are most likely."""
+    after = [corpus for corpus in observed if corpus.reranked is not None]
     return Calibration(
-        level=level,
-        gap=gap,
-        exact=exact,
-        rerank=rerank,
-        nil=nil,
-        threshold=THRESHOLD,
+        retrieved=fit_weights(_joined([c.retrieved for c in observed]), _importance(observed)),
+        reranked=fit_weights(_joined([c.reranked for c in after if c.reranked]), _importance(after)) if after else None,
+        threshold=threshold,
         depth=DEPTH,
         fitted_on=fitted_on,
     )
 
 
-def _loss(weights: NDArray[np.float64], choices: Choices) -> float:
-    """Mean negative log-likelihood of the gold choices."""
-    utilities = np.where(choices.present, choices.features @ weights[:4], -np.inf)
-    top = np.maximum(utilities.max(axis=1, initial=-np.inf), weights[4])
-    odds = np.exp(utilities - top[:, None])
-    none = np.exp(weights[4] - top)
-    chosen = np.where(choices.right.any(axis=1), (odds * choices.right).sum(axis=1), none)
-    return float(-np.log(np.maximum(chosen / (odds.sum(axis=1) + none), _FLOOR)).mean())
+def _importance(observed: Sequence[Observed]) -> Array:
+    return np.concatenate([np.where(corpus.imitated, IMITATED_WEIGHT, 1.0) for corpus in observed])
 
 
-def main(
-    bundle: Annotated[list[Path], typer.Option(help="Bundle that the corpus at the same position is linked with.")],
-    corpus: Annotated[list[Path], typer.Option(help="Gold mentions; see `linker evaluate --help`.")],
-    out: Annotated[Path, typer.Option(help="The calibration.json to write, beside the encoder it belongs to.")],
-) -> None:
-    """Fit calibration.json: give --bundle and --corpus in pairs."""
-    if len(bundle) != len(corpus):
-        raise typer.BadParameter(f"expected as many --bundle as --corpus, got {len(bundle)} and {len(corpus)}")
-    pairs = zip(bundle, corpus, strict=True)
-    choices = joined([observe(Linker.open(path), read_corpus(gold)) for path, gold in pairs])
-    names = ", ".join(f"{path.parent.name} {path.name.split('.')[0]}" for path in corpus)
-    fitted_on = f"{names}: {len(choices.right):,} mentions, the gold held out from every {HELD_OUT_EVERY}th"
-    calibration = fit(choices, fitted_on=fitted_on)
-    out.write_bytes(calibration.to_json())
-    stderr.print(f"{out}: {calibration}")
+def _joined(choices: Sequence[Choices]) -> Choices:
+    return Choices(*(np.concatenate([getattr(c, f.name) for c in choices]) for f in fields(Choices)))
 
 
-if __name__ == "__main__":
-    typer.run(main)
+def fit_weights(choices: Choices, importance: Array) -> Weights:
+    """Both steps; importance: (n,), what each mention counts."""
+    importance = importance / importance.sum()
+    logit = _fit_logit(choices, importance)
+    probabilities = choice_probabilities(choices.rows, choices.present, logit)
+    lead = lead_probability(choices.rows, probabilities)
+    right: Flags = np.asarray((choices.right & (choices.rows[:, :, LEAD] > 0)).any(axis=1))
+    curve = _fit_curve(lead, right, importance)
+    return Weights(tuple(round(w, 4) for w in logit.features), round(logit.nil, 4), curve)
+
+
+def _fit_logit(choices: Choices, importance: Array) -> Weights:
+    scale = choices.rows[choices.present].std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    found: Flags = np.asarray(choices.right.any(axis=1))
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        """Mean negative log-likelihood and its gradient, (features + 1,)."""
+        weights = Weights(tuple(parameters[:-1] / scale), float(parameters[-1]), _IDENTITY)
+        chosen = choice_probabilities(choices.rows, choices.present, weights)
+        none = 1 - chosen.sum(axis=1)
+        right = (chosen * choices.right).sum(axis=1)
+        likelihood = np.maximum(np.where(found, right, none), _TINY)
+        pull = chosen - np.where(found[:, None], choices.right * chosen / np.maximum(right, _TINY)[:, None], 0.0)
+        gradient = np.einsum("m,mn,mnf->f", importance, pull, choices.rows) / scale
+        value = RIDGE * (parameters[:-1] ** 2).sum() - (importance * np.log(likelihood)).sum()
+        return float(value), np.append(gradient + 2 * RIDGE * parameters[:-1], (importance * (none - ~found)).sum())
+
+    bounds = [(0.0 if name in _NOT_NEGATIVE else None, None) for name in FEATURES] + [(None, None)]
+    best = minimize(loss, np.zeros(len(FEATURES) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return Weights(tuple(float(w) for w in best[:-1] / scale), float(best[-1]), _IDENTITY)
+
+
+def _fit_curve(lead: Array, right: Flags, importance: Array) -> tuple[float, float, float]:
+    """Beta calibration: logistic regression on ln p and -ln(1 - p) (Kull, Silva Filho and Flach, 2017, section 4)."""
+    inputs = np.stack([np.log(lead), -np.log1p(-lead), np.ones_like(lead)], axis=1)
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        logits = inputs @ parameters
+        error = 1 / (1 + np.exp(-np.clip(logits, -50, 50))) - right
+        likelihood = np.logaddexp(0.0, np.where(right, -logits, logits))
+        return float((importance * likelihood).sum()), (importance * error) @ inputs
+
+    bounds = [(0.0, None), (0.0, None), (None, None)]
+    a, b, offset = minimize(loss, np.array(_IDENTITY), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return round(float(a), 4), round(float(b), 4), round(float(offset), 4)

@@ -10,8 +10,9 @@ import typer
 
 from linker.console import stderr, stdout
 from linker.errors import InvalidInput
+from training.cli.calibrate import calibrate
 from training.cli.crossencoder import crossencoder
-from training.recipes import shipped_recipes
+from training.cli.crossencoder import crossencoder
 
 # Brackets are escaped from rich, and \b keeps click from joining the lines of a paragraph.
 HELP = """Train models from recipes.
@@ -49,16 +50,9 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """A group even where it holds one command."""
-
-
 @app.command()
 def biencoder(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="TOML file, or one of: " + ", ".join(shipped_recipes()) + ".")
-    ],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="TOML file, or smoke.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder of the run; new, or empty.")],
     base: Annotated[
         str, typer.Option(metavar="MODEL", help="Start from this model instead of the recipe's base.")
@@ -98,3 +92,7 @@ def _from(base: Mapping[str, float], figure: str) -> str:
 
 
 app.command()(crossencoder)
+app.command()(calibrate)
+
+
+app.command("crossencoder")(crossencoder)
