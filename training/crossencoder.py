@@ -146,7 +146,11 @@ def new_model(base: str, *, freeze_embeddings: bool = False) -> CrossEncoder:
             local_files_only=True,
             activation_fn=nn.Identity(),
         )
-    model[0].model.get_input_embeddings().requires_grad_(not freeze_embeddings)
+    network = model[0].model
+    # What a bi-encoder has in its pooler it never used: zeros or next to it, which would let little through.
+    if (pooler := getattr(network.base_model, "pooler", None)) is not None:
+        pooler.dense.reset_parameters()
+    network.get_input_embeddings().requires_grad_(not freeze_embeddings)
     return model
 
 
