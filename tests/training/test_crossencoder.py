@@ -19,6 +19,7 @@ from linker.pipeline import Linker, Options
 from linker.records import RerankMode
 from linker.reranking import OnnxReranker
 from ontologies.build import build
+from ontologies.records import Name
 from ontologies.starter import ENCODER
 from training import smoke
 from training.crossencoder import CrossEncoderRecipe, train_crossencoder
@@ -54,7 +55,9 @@ def test_the_smoke_recipe_learns_and_leaves_a_run(trained: Path) -> None:
 def test_what_is_served_is_what_was_trained(trained: Path, tmp_path: Path) -> None:
     """Exported and in a bundle, the reranker reads the pairs that training wrote, and gives their logits."""
     model, out = tmp_path / "reranker", tmp_path / "bundle"
-    arguments = ["export", str(trained), "--out", str(model), "--precision", "fp32"]
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{r.name}\n" for r in smoke.invented_source().records if isinstance(r, Name)))
+    arguments = ["export", str(trained), "--out", str(model), "--precision", "fp32", "--names", str(names)]
     assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
     build([smoke.invented_source()], out, encoder=ENCODER, reranker=model)
     linker, gold = Linker.open(out), smoke.invented_corpus()
