@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 
 from linker import Candidate, Linker, MatchSource, Mention, Options, RerankMode
+from linker.corpus import GoldMention
 from linker.inference import load_tokenizer
+from linker.outcomes import judge
 from linker.reranking import OnnxReranker, Policy, encode_pairs, write_candidate, write_mention
 from ontologies.build import build
 from ontologies.readers import read
@@ -101,6 +105,26 @@ def test_who_is_sure_is_not_read_and_the_gate_says_how_sure(reranked: Linker) ->
         found = Linker(replace(bundle, reranker=gated)).link([mention])[0].candidates
         assert any(c.rerank_score is not None for c in found) is is_read
         assert is_read or found == retrieved
+
+
+def test_the_ablation_says_what_the_pipeline_does(reranked: Linker) -> None:
+    """Policies applied to candidates scored once give the ranks and pairs of the linker under each mode."""
+    location = Path(__file__).parents[2] / "benchmarks/rerank.py"
+    spec = importlib.util.spec_from_file_location("rerank", location)
+    ablation = importlib.util.module_from_spec(spec)
+    sys.modules["rerank"] = ablation  # dataclasses look their module up
+    spec.loader.exec_module(ablation)
+    texts = {"shivering": "0006", "cold": "0006", "asthma": "0015", "tightness of the chest": "0010"}
+    gold = [GoldMention("1", (Mention(t),), frozenset({f"CLINIC:{i}"})) for t, i in texts.items()]
+    gated = Linker(replace(reranked.bundle, reranker=_Gated(reranked.bundle.reranker, 0.3)))
+    judged = list(ablation.judge(gated, gold))
+    rows = {name: ablation.row(judged, p) for name, p in ablation.policies(gated.bundle.reranker.policy).items()}
+    modes = {"retrieval only": RerankMode.NEVER, "fused": RerankMode.ALWAYS, "gated": RerankMode.AUTO}
+    for name, mode in modes.items():
+        outcomes = judge(gated, gold, rerank=mode)
+        assert rows[name].acc_at_1 == np.mean([outcome.right for outcome in outcomes])
+        assert rows[name].pairs == np.mean([outcome.pairs for outcome in outcomes])
+    assert 0 < rows["gated"].read < rows["fused, protected"].read + 0.01 < rows["fused"].read == 1.0
 
 
 class _Gated:
