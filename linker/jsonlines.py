@@ -91,6 +91,7 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
         "semantic_types": list(candidate.semantic_types),
         "confidence": round(candidate.confidence, 6),
         "similarity": round(candidate.similarity, 6),
+        "support": round(candidate.support, 6),
         "rerank_score": None if candidate.rerank_score is None else round(candidate.rerank_score, 6),
         "source": str(candidate.source),
         "codes": [{"system": c.system, "code": c.code, "relation": c.relation} for c in candidate.codes],

@@ -133,7 +133,7 @@ def worst_rank(candidates: Sequence[Candidate], gold: frozenset[str]) -> float:
 
 
 def _scores(candidate: Candidate) -> tuple[object, ...]:
-    return candidate.source, candidate.similarity, candidate.rerank_score, candidate.confidence
+    return candidate.source, candidate.support, candidate.rerank_score, candidate.confidence
 
 
 def _exact_rank(candidates: Sequence[Candidate], gold: frozenset[str]) -> float:

@@ -80,6 +80,8 @@ class Candidate:
 
     term_type: what `matched_name` is to the concept: preferred, fully_specified, synonym or related.
     similarity: cosine of the mention and `matched_name`, in [-1, 1]; 1 for an exact hit.
+    support: smooth maximum of the cosines of the mention and all near names of the concept, what retrieval ranks by;
+    the similarity or, where several names are near, a little more. Exact hits share the highest.
     rerank_score: the cross-encoder's logit; None where it did not run.
     confidence: calibrated probability, in [0, 1], that this is the right concept. A link's sum to at most 1.
     concept: row of the concept in its bundle.
@@ -92,6 +94,7 @@ class Candidate:
     term_type: str
     source: MatchSource
     similarity: float
+    support: float
     semantic_types: tuple[str, ...] = ()
     codes: tuple[Code, ...] = ()
     rerank_score: float | None = None

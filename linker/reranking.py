@@ -4,7 +4,7 @@ This is the one place that says how a pair is written; training reads and writes
 first on both sides, because a pair that is too long loses the end of its longer side: the mention before its context,
 which has `@` in the mention's place; the matched name before the preferred name, the semantic types and other names.
 
-The score is the log-odds of the candidate against "none of these". It is fused with retrieval's similarity, never put
+The score is the log-odds of the candidate against "none of these". It is fused with retrieval's support, never put
 in its place: published rerankers lose points on mentions that are verbatim names. A mention that is verbatim a name of
 exactly one concept keeps its candidates' order, and so does one that retrieval alone is sure of.
 """
@@ -36,7 +36,7 @@ NamesOf = Callable[[int], Sequence[str]]  # row of a concept -> its names
 class Policy:
     """Which mentions the cross-encoder reads, and what its score weighs.
 
-    weight: of the score beside the similarity; infinite: the score alone decides.
+    weight: of the score beside the support; infinite: the score alone decides.
     protect: a unique exact hit keeps its place. gate: so does what retrieval alone is surer of than this, in [0, 1].
     """
 
@@ -55,7 +55,7 @@ class Policy:
 
     def _rank(self, candidate: Candidate) -> tuple[float, str]:
         score = candidate.rerank_score or 0.0
-        fused = score if math.isinf(self.weight) else candidate.similarity + self.weight * score
+        fused = score if math.isinf(self.weight) else candidate.support + self.weight * score
         return -fused, candidate.concept_id
 
 

@@ -1,8 +1,10 @@
 """Retrieval: from mentions to candidate concepts. The one home of FAISS.
 
-Exact hits on the table of normalised names come first, then the concepts of the nearest names. Names are searched and
-max-pooled to concepts, filters apply before the search, and the scan is exhaustive: what is found does not depend on
-how many were asked for.
+Exact hits on the table of normalised names come first, then the concepts of the nearest names. Names are searched,
+filters apply before the search, and the scan is exhaustive: what is found does not depend on how many were asked for.
+
+Names are pooled to concepts by a smooth maximum, `log(sum(exp(t * cosine))) / t` over a concept's names among the 256
+nearest: a concept with several names near the mention stands before one that has a single name a little nearer.
 
 Vectors are signed bytes at one scale for the whole index, queries at a scale of their own, and their products are
 integers (FAISS `QT_8bit_direct_signed`): the fastest exhaustive scan there is here, and exact in what it adds up.
@@ -12,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -24,6 +28,8 @@ from linker.terminology import Terminology
 
 KIND = "scan,int8"
 MAX_FETCH = 4096  # names fetched for a mention at most, however many concepts share one name
+POOLED = 256  # nearest names whose cosines add up to the support of their concepts
+SHARPNESS = 30.0  # t of the smooth maximum; a name that is 0.1 farther than another adds 5 % of what that one does
 
 
 def new_index(dimension: int) -> faiss.Index:
@@ -46,6 +52,25 @@ def add_embeddings(index: faiss.Index, embeddings: Embeddings, scale: float) -> 
 def write_index(index: faiss.Index, path: Path) -> None:
     """Write the index to `path`. Raises RuntimeError on a full disk."""
     faiss.write_index(index, str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """A concept, its name nearest to the mention with its cosine, and what all its near names say together."""
+
+    concept: int
+    name: int
+    similarity: float
+    support: float
+
+
+def smooth_maximum(cosines: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """What the names of a concept say together: (n, names) -> (n,); never less than the largest."""
+    largest = cosines.max(axis=-1, keepdims=True)
+    pooled: NDArray[np.float64] = (
+        largest[..., 0] + np.log(np.exp(SHARPNESS * (cosines - largest)).sum(axis=-1)) / SHARPNESS
+    )
+    return pooled
 
 
 class Retriever:
@@ -77,17 +102,19 @@ class Retriever:
         nearest = self._nearest_concepts(embeddings, depth, mask)
         return [self._candidates(name, near, depth, mask) for name, near in zip(names, nearest, strict=True)]
 
-    def _candidates(
-        self, name: str, near: list[tuple[int, int, float]], depth: int, mask: NDArray[np.bool_] | None
-    ) -> list[Candidate]:
+    def _candidates(self, name: str, near: list[_Near], depth: int, mask: NDArray[np.bool_] | None) -> list[Candidate]:
         exact = self._exact_concepts(name, mask)[:depth]
         taken = {concept for concept, _ in exact}
-        dense = [entry for entry in near if entry[0] not in taken][: depth - len(exact)]
-        found = [self._candidate(concept, row, MatchSource.EXACT, 1.0) for concept, row in exact]
-        found += [self._candidate(concept, row, MatchSource.DENSE, similarity) for concept, row, similarity in dense]
-        return found
+        dense = [found for found in near if found.concept not in taken][: depth - len(exact)]
+        # How many other names a concept has near the mention does not say which of its namesakes is meant.
+        highest = max((found.support for found in near[:1]), default=1.0)
+        return [
+            *(self._candidate(_Near(c, row, 1.0, max(highest, 1.0)), MatchSource.EXACT) for c, row in exact),
+            *(self._candidate(found, MatchSource.DENSE) for found in dense),
+        ]
 
-    def _candidate(self, concept: int, row: int, source: MatchSource, similarity: float) -> Candidate:
+    def _candidate(self, found: _Near, source: MatchSource) -> Candidate:
+        concept, row = found.concept, found.name
         terminology = self._terminology
         return Candidate(
             concept=concept,
@@ -96,7 +123,8 @@ class Retriever:
             matched_name=terminology.name(row),
             term_type=terminology.term_type(row),
             source=source,
-            similarity=similarity,
+            similarity=found.similarity,
+            support=found.support,
             semantic_types=terminology.semantic_types(concept),
         )
 
@@ -113,12 +141,12 @@ class Retriever:
 
     def _nearest_concepts(
         self, embeddings: Embeddings, depth: int, mask: NDArray[np.bool_] | None
-    ) -> list[list[tuple[int, int, float]]]:
-        """(concept, name row, similarity), nearest first, ties by concept id; at least `depth` if there are so many."""
+    ) -> list[list[_Near]]:
+        """Best supported first, ties by concept id; at least `depth` if there are so many."""
         total = self._index.ntotal if mask is None else int(mask.sum())
-        results: list[list[tuple[int, int, float]]] = [[] for _ in embeddings]
+        results: list[list[_Near]] = [[] for _ in embeddings]
         open_rows = list(range(len(embeddings))) if total else []
-        fetch = min(4 * depth, total)
+        fetch = min(max(4 * depth, POOLED + 1), total)
         while open_rows:
             similarities, rows = self._search(embeddings[open_rows], fetch, mask)
             unfinished = []
@@ -130,18 +158,26 @@ class Retriever:
             open_rows, fetch = unfinished, min(4 * fetch, total, MAX_FETCH)
         return results
 
-    def _pool_to_concepts(
-        self, similarities: NDArray[np.float32], rows: NDArray[np.int64]
-    ) -> tuple[list[tuple[int, int, float]], int]:
-        """Each concept under its nearest name, and how many lie strictly above the last name fetched."""
+    def _pool_to_concepts(self, similarities: NDArray[np.float32], rows: NDArray[np.int64]) -> tuple[list[_Near], int]:
+        """Each concept under its nearest name, and how many are certain to be complete and in their place."""
         kept = rows >= 0
         rows, similarities = rows[kept], similarities[kept]
+        if not len(rows):
+            return [], 0
         concepts, first = np.unique(self._terminology.concept_of_name[rows], return_index=True)
-        order = np.lexsort((concepts, -similarities[first]))
-        concepts, first = concepts[order], first[order]
-        clear = int((similarities[first] > similarities[-1]).sum()) if len(rows) else 0
-        pooled = zip(concepts.tolist(), rows[first].tolist(), similarities[first].tolist(), strict=True)
-        return list(pooled), clear
+        support = similarities[first].astype(np.float64)
+        # Names as near as the first beyond the pool are left out with it: which of equals was fetched is chance.
+        pooled = int((similarities > similarities[POOLED]).sum()) if len(rows) > POOLED else len(rows)
+        of_concept = np.searchsorted(concepts, self._terminology.concept_of_name[rows[:pooled]])
+        weights = np.exp(SHARPNESS * similarities[:pooled].astype(np.float64))
+        mass = np.bincount(of_concept, weights=weights, minlength=len(concepts))
+        supported = mass > 0
+        support[supported] = np.log(mass[supported]) / SHARPNESS
+        order = np.lexsort((concepts, -support, ~supported))
+        clear = max(int((similarities[first] > similarities[-1]).sum()), int(supported.sum()))
+        found = zip(concepts, rows[first], similarities[first], support, strict=True)
+        near = [_Near(int(c), int(name), float(cosine), float(s)) for c, name, cosine, s in found]
+        return [near[row] for row in order], clear
 
     def _search(
         self, embeddings: Embeddings, fetch: int, mask: NDArray[np.bool_] | None

@@ -214,7 +214,7 @@ def _rows(lists: Sequence[CandidateList]) -> Dataset:
         {
             "mention": [made.mention for made in usable],
             "candidates": [list(made.candidates) for made in usable],
-            "similarities": [list(made.similarities) for made in usable],
+            "supports": [list(made.supports) for made in usable],
             "label": [[int(fits) for fits in made.right] for made in usable],
         }
     )

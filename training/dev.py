@@ -4,8 +4,8 @@ The part holds what can go wrong: for each mention the 64 names nearest to it fo
 all names of its gold concepts, and 2,000 names at random. It is an estimate, for early stopping, of what `linker
 evaluate` measures against the whole; a name that training pulls near a mention from outside the part is not seen.
 
-The conventions are those of `linker.retrieval` and `linker.evaluation`: an exact hit comes first, names are max-pooled
-to concepts, and a tie is no hit.
+The conventions are those of `linker.retrieval` and `linker.evaluation`: an exact hit comes first, names are pooled to
+concepts by a smooth maximum, and a tie is no hit.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pydantic import Field
 from linker.console import stderr
 from linker.corpus import GoldMention, read_corpus
 from linker.records import Embeddings
+from linker.retrieval import SHARPNESS
 from linker.surface import normalise
 from training import smoke
 from training.dictionary import Entry, Ontology, read_entries
@@ -85,12 +86,13 @@ class DevSet:
         order = np.argsort(concepts, kind="stable")
         columns, begins = np.unique(concepts[order], return_index=True)
         similarity = queries @ names.T
-        pooled = np.maximum.reduceat(similarity[:, rows[order]], begins, axis=1)
+        mass = np.add.reduceat(np.exp(SHARPNESS * similarity[:, rows[order]].astype(np.float64)), begins, axis=1)
+        pooled = np.log(mass) / SHARPNESS
         right = [all(_is_first(pooled[query], np.isin(columns, gold)) for query, gold in parts) for parts in self.open]
         return (self.exact + sum(right)) / self.mentions
 
 
-def _is_first(similarity: NDArray[np.float32], gold: NDArray[np.bool_]) -> bool:
+def _is_first(similarity: NDArray[np.float64], gold: NDArray[np.bool_]) -> bool:
     return bool(gold.any() and similarity[gold].max() > similarity[~gold].max(initial=-np.inf))
 
 

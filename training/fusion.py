@@ -1,4 +1,4 @@
-"""Fusion: how much a reranker's score weighs beside the similarity, and whom the gate leaves alone, chosen on dev."""
+"""Fusion: what a reranker's score weighs beside retrieval's support, and whom the gate leaves alone, chosen on dev."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _GATES = 200  # thresholds tried: quantiles of the confidences
 class Scored:
     """The dev lists of one corpus with their scores: n lists of at most k candidates, n to m mentions.
 
-    similarities, scores: (n, k), -inf and 0 beyond a list's end; right: (n, k) bool. certain: (n,) bool and confidence:
+    supports, scores: (n, k), -inf and 0 beyond a list's end; right: (n, k) bool. certain: (n,) bool and confidence:
     (n,), as in `CandidateList`. mention: (n,), the number of the mention, 0 to m - 1, that a list is part of.
     """
 
-    similarities: NDArray[np.float64]
+    supports: NDArray[np.float64]
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
     certain: NDArray[np.bool_]
@@ -37,7 +37,7 @@ class Scored:
         if not len(self.mention):
             return 0.0
         read = self.read(gate)
-        fused = self.similarities + np.where(read[:, None], weight * self.scores, 0.0)
+        fused = self.supports + np.where(read[:, None], weight * self.scores, 0.0)
         first = fused == fused.max(axis=1, keepdims=True)
         # A unique exact hit is first, whatever else is as near.
         first[self.certain, 1:] = False
@@ -54,16 +54,16 @@ class Scored:
 def scored(lists: Sequence[CandidateList], scores: Sequence[NDArray[np.float64]]) -> Scored:
     """Dev lists and the scores of the candidates of each (none for a list that is certain) as one table."""
     width = max((len(made.candidates) for made in lists), default=0) or 1
-    similarities = np.full((len(lists), width), -np.inf)
+    supports = np.full((len(lists), width), -np.inf)
     table = np.zeros((len(lists), width))
     right = np.zeros((len(lists), width), dtype=np.bool_)
     for row, (made, given) in enumerate(zip(lists, scores, strict=True)):
-        similarities[row, : len(made.similarities)] = made.similarities
+        supports[row, : len(made.supports)] = made.supports
         right[row, : len(made.right)] = made.right
         table[row, : len(given)] = given
     _, mention = np.unique([made.group for made in lists], return_inverse=True)
     return Scored(
-        similarities,
+        supports,
         table,
         right,
         np.array([made.certain for made in lists], dtype=np.bool_),

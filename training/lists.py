@@ -20,14 +20,14 @@ from training.recipes import Section, Share
 class CandidateList:
     """A mention and its candidates as a cross-encoder reads them, best first as retrieved.
 
-    similarities, right: one for each candidate; nothing right means "none of these". certain: a unique exact hit, which
+    supports, right: one for each candidate; nothing right means "none of these". certain: a unique exact hit, which
     the pipeline leaves alone. confidence: of the first candidate as retrieved, in [0, 1]. group: lists with one number
     are parts of one composite mention.
     """
 
     mention: str
     candidates: tuple[str, ...]
-    similarities: tuple[float, ...]
+    supports: tuple[float, ...]
     right: tuple[bool, ...]
     certain: bool = False
     confidence: float = 0.0

@@ -61,7 +61,7 @@ class PairLogits:
 class ListwiseLoss(nn.Module):  # type: ignore[misc]
     """Negative log-likelihood of what is right in each list, or of "none", whose logit is 0.
 
-    prior: weight of a candidate's similarity, less the highest of its list, beside its score: with it, a score learns
+    prior: weight of a candidate's support, less the highest of its list, beside its score: with it, a score learns
     what to add to retrieval.
     """
 
@@ -71,12 +71,12 @@ class ListwiseLoss(nn.Module):  # type: ignore[misc]
         self._logits, self._prior = logits, prior
 
     def forward(self, inputs: Sequence[Any], labels: Sequence[Tensor], **_: object) -> Tensor:
-        """A scalar. inputs: n mentions, the candidates of each, their similarities; labels: 1 where right, else 0."""
-        mentions, candidates, similarities = inputs
+        """A scalar. inputs: n mentions, the candidates of each, their supports; labels: 1 where right, else 0."""
+        mentions, candidates, supports = inputs
         pairs = [(mention, c) for mention, found in zip(mentions, candidates, strict=True) for c in found]
         scores = self._logits(pairs).split([len(found) for found in candidates])
         losses = []
-        for given, near, label in zip(scores, similarities, labels, strict=True):
+        for given, near, label in zip(scores, supports, labels, strict=True):
             gaps = given.new_tensor(near) - max(near)
             losses.append(list_loss(given + self._prior * gaps, label.to(given.device).bool()))
         return torch.stack(losses).mean()

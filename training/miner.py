@@ -20,6 +20,7 @@ from linker.perturbation import perturb
 from linker.pipeline import Linker, Options
 from linker.records import Candidate, MatchSource, Mention, RerankMode
 from linker.reranking import is_certain, write_candidate, write_mention
+from linker.retrieval import smooth_maximum
 from linker.surface import normalise
 from training.lists import CandidateList, Shape, Tally
 
@@ -167,10 +168,11 @@ class Miner:
                 continue
             similarities = embeddings[[rows[normalise(n)] for n in given]] @ embeddings[rows[normalise(text)]]
             best = int(similarities.argmax())
-            made.append(self._candidate(concept, given[best], float(similarities[best]), hidden))
+            own = self._candidate(concept, given[best], hidden)
+            made.append(replace(own, similarity=float(similarities[best]), support=float(smooth_maximum(similarities))))
         return made
 
-    def _candidate(self, concept: int, name: str, similarity: float, hidden: frozenset[str]) -> Candidate:
+    def _candidate(self, concept: int, name: str, hidden: frozenset[str]) -> Candidate:
         preferred = self._terminology.preferred_name(concept)
         return Candidate(
             concept=concept,
@@ -179,16 +181,17 @@ class Miner:
             matched_name=name,
             term_type="synonym",
             source=MatchSource.DENSE,
-            similarity=similarity,
+            similarity=0.0,
+            support=0.0,
             semantic_types=self._terminology.semantic_types(concept),
         )
 
     def _with(self, own: Candidate | None, candidates: list[Candidate]) -> list[Candidate]:
-        """The candidates and `own` by similarity, no more than a list may have; `own` always stays."""
+        """The candidates and `own` by support, no more than a list may have; `own` always stays."""
         if own is None:
             return candidates
         kept = candidates[: self._shape.candidates - 1]
-        return sorted([*kept, own], key=lambda c: (-c.similarity, c.concept_id))
+        return sorted([*kept, own], key=lambda c: (-c.support, c.concept_id))
 
     def _list(
         self,
@@ -216,7 +219,7 @@ class Miner:
         return CandidateList(
             mention=write_mention(mention, context=self._shape.context),
             candidates=tuple(self._describe(candidate, hidden) for candidate in candidates),
-            similarities=tuple(round(candidate.similarity, 6) for candidate in candidates),
+            supports=tuple(round(candidate.support, 6) for candidate in candidates),
             right=tuple(right),
             confidence=candidates[0].confidence if candidates else 0.0,
         )

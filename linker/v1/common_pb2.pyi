@@ -48,7 +48,7 @@ class CrosswalkCode(_message.Message):
     def __init__(self, vocabulary: _Optional[str] = ..., system: _Optional[str] = ..., code: _Optional[str] = ..., relation: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("concept", "matched_name", "confidence", "similarity", "rerank_score", "match_source", "term_type")
+    __slots__ = ("concept", "matched_name", "confidence", "similarity", "rerank_score", "match_source", "term_type", "support")
     CONCEPT_FIELD_NUMBER: _ClassVar[int]
     MATCHED_NAME_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class Candidate(_message.Message):
     RERANK_SCORE_FIELD_NUMBER: _ClassVar[int]
     MATCH_SOURCE_FIELD_NUMBER: _ClassVar[int]
     TERM_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SUPPORT_FIELD_NUMBER: _ClassVar[int]
     concept: Concept
     matched_name: str
     confidence: float
@@ -63,7 +64,8 @@ class Candidate(_message.Message):
     rerank_score: float
     match_source: MatchSource
     term_type: str
-    def __init__(self, concept: _Optional[_Union[Concept, _Mapping]] = ..., matched_name: _Optional[str] = ..., confidence: _Optional[float] = ..., similarity: _Optional[float] = ..., rerank_score: _Optional[float] = ..., match_source: _Optional[_Union[MatchSource, str]] = ..., term_type: _Optional[str] = ...) -> None: ...
+    support: float
+    def __init__(self, concept: _Optional[_Union[Concept, _Mapping]] = ..., matched_name: _Optional[str] = ..., confidence: _Optional[float] = ..., similarity: _Optional[float] = ..., rerank_score: _Optional[float] = ..., match_source: _Optional[_Union[MatchSource, str]] = ..., term_type: _Optional[str] = ..., support: _Optional[float] = ...) -> None: ...
 
 class Provenance(_message.Message):
     __slots__ = ("bundle_digest", "encoder_digest", "reranker_digest", "server_version")

@@ -38,6 +38,7 @@ def candidate(
         term_type=term_type,
         source=source,
         similarity=similarity,
+        support=similarity,
         rerank_score=rerank_score,
     )
 

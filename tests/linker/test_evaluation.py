@@ -13,7 +13,7 @@ from linker.evaluation import bootstrap_interval, calibration_error, coverage, e
 
 
 def candidate(concept_id: str, similarity: float, *codes: Code) -> Candidate:
-    return Candidate(0, concept_id, "", "", "synonym", MatchSource.DENSE, similarity, codes=codes)
+    return Candidate(0, concept_id, "", "", "synonym", MatchSource.DENSE, similarity, similarity, codes=codes)
 
 
 def test_a_tie_counts_at_its_worst() -> None:

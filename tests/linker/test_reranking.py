@@ -165,7 +165,7 @@ def test_every_list_is_a_permutation_and_does_not_depend_on_the_batch(reranker: 
 
 
 scored_candidates = st.lists(st.tuples(st.floats(-1, 1), st.none() | st.floats(-20, 20)), min_size=1, max_size=8).map(
-    lambda rows: [replace(_candidate(n), similarity=s, rerank_score=r) for n, (s, r) in enumerate(rows)]
+    lambda rows: [replace(_candidate(n), support=s, rerank_score=r) for n, (s, r) in enumerate(rows)]
 )
 
 
@@ -174,8 +174,8 @@ def test_a_weight_of_zero_is_retrieval_and_an_infinite_one_the_score_alone(candi
     def read(weight: float) -> list[Candidate]:
         return [c for c in Policy(weight=weight).order(candidates) if c.rerank_score is not None]
 
-    similarities, scores = [c.similarity for c in read(0.0)], [c.rerank_score or 0.0 for c in read(math.inf)]
-    assert similarities == sorted(similarities, reverse=True)
+    supports, scores = [c.support for c in read(0.0)], [c.rerank_score or 0.0 for c in read(math.inf)]
+    assert supports == sorted(supports, reverse=True)
     assert scores == sorted(scores, reverse=True)
 
 
@@ -223,4 +223,4 @@ def test_a_candidate_is_written_without_a_name_twice() -> None:
 
 def _candidate(n: int) -> Candidate:
     name = f"{LIKED} {n}" if n % 3 == 0 else f"name {n}"
-    return Candidate(n, f"X:{n}", name, name, "synonym", MatchSource.DENSE, 0.5 - n / 100)
+    return Candidate(n, f"X:{n}", name, name, "synonym", MatchSource.DENSE, 0.5 - n / 100, 0.5 - n / 100)

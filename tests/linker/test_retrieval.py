@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from linker.errors import BundleCorrupt, BundleMismatch
 from linker.pipeline import Linker
 from linker.records import ConceptFilter, MatchSource
-from linker.retrieval import Retriever, add_embeddings, index_scale, new_index, write_index
+from linker.retrieval import Retriever, add_embeddings, index_scale, new_index, smooth_maximum, write_index
 from linker.surface import normalise
 
 MENTIONS = ["heart attack", "cold", "MI", "diabetes", "high blood sugar", "fracture", "zzz", "infarto"]
@@ -38,11 +38,32 @@ def test_what_holds_of_every_list(linker: Linker, mentions: list[str], depth: in
         concepts = [c.concept for c in found]
         assert len(concepts) == len(set(concepts)) == min(depth, len(allowed))
         assert set(concepts) <= allowed
-        similarities = [c.similarity for c in found]
-        assert similarities == sorted(similarities, reverse=True)
-        assert all(-1 <= s <= 1 for s in similarities)
+        supports = [c.support for c in found if c.source is MatchSource.DENSE]
+        assert supports == sorted(supports, reverse=True)
+        assert all(-1 <= c.similarity <= 1 and c.similarity <= c.support + 1e-9 for c in found)
         assert found == retrieve(linker, [mention], depth, wanted)[0]  # alone as in a batch
         assert found == retrieve(linker, [mention], 20, wanted)[0][:depth]  # whatever number is asked for
+
+
+def test_support_is_the_smooth_maximum_over_the_names_of_a_concept(linker: Linker) -> None:
+    terminology, encoder = linker.bundle.terminology, linker.bundle.encoder
+    for mention in MENTIONS:
+        query = encoder.encode([normalise(mention)])[0][0]
+        for candidate in retrieve(linker, [mention], 20)[0]:
+            names = [normalise(name) for name in terminology.names(candidate.concept)]
+            cosines = encoder.encode(names)[0] @ query
+            if candidate.source is MatchSource.DENSE:
+                assert candidate.support == pytest.approx(float(smooth_maximum(cosines)), abs=0.02)  # signed bytes
+            assert candidate.similarity == pytest.approx(float(cosines.max()), abs=0.02)
+
+
+def test_names_beyond_the_pool_say_nothing(build_bundle) -> None:
+    """Of 300 equals it is chance which are fetched; none of them adds to what another concept says."""
+    shared = "".join(f"A:{n:04d}\tswollen joint\n" for n in range(300))
+    linker = build_bundle("concept_id\tname\n" + shared)
+    found = retrieve(linker, ["swelling of a joint"], 50)[0]
+    assert len({(c.similarity, c.support) for c in found}) == 1
+    assert found[0].similarity == found[0].support
 
 
 def test_exact_hits_are_all_there_and_first(linker: Linker) -> None:
@@ -54,6 +75,7 @@ def test_exact_hits_are_all_there_and_first(linker: Linker) -> None:
         assert {c.concept for c in exact} == {int(terminology.concept_of_name[row]) for row in rows}
         assert found[: len(exact)] == exact
         assert all(c.similarity == 1.0 for c in exact)
+        assert {c.support for c in exact} == {max(c.support for c in found)}  # namesakes are equals
 
 
 def test_a_preferred_name_comes_before_a_synonym(build_bundle) -> None:

@@ -19,6 +19,7 @@ candidates = st.builds(
     term_type=st.sampled_from(["preferred", "fully_specified", "synonym", "related"]),
     source=st.sampled_from(MatchSource),
     similarity=st.floats(-1, 1),
+    support=st.floats(-1, 1.2),
     semantic_types=st.lists(words, max_size=2).map(tuple),
     codes=st.lists(st.builds(Code, words, words, words), max_size=2).map(tuple),
     rerank_score=st.none() | st.floats(-20, 20),
@@ -70,6 +71,6 @@ def test_a_concept_is_shaped_after_fhir(linker: Linker) -> None:
 
 
 def test_a_known_prefix_has_its_system() -> None:
-    link = Link(Mention("x"), (Candidate(0, "SNOMEDCT:1", "n", "n", "", MatchSource.EXACT, 1.0),))
+    link = Link(Mention("x"), (Candidate(0, "SNOMEDCT:1", "n", "n", "", MatchSource.EXACT, 1.0, 1.0),))
     concept = wire.result_message(link, "").match.candidates[0].concept
     assert (concept.system, concept.code) == ("http://snomed.info/sct", "1")

@@ -79,9 +79,9 @@ def test_a_judgement_is_what_the_linker_says() -> None:
     for row, confidence in zip(choices.rows, judged.confidence, strict=True):
         candidates = [
             Candidate(
-                n, "", "", "", "synonym", MatchSource.EXACT if values[2] else MatchSource.DENSE, values[0] + values[1]
+                n, "", "", "", "synonym", MatchSource.EXACT if hit else MatchSource.DENSE, level + gap, level + gap
             )
-            for n, values in enumerate(row.tolist())
+            for n, (level, gap, hit, *_) in enumerate(row.tolist())
         ]
         assert confidences(candidates, calibration)[0] == pytest.approx(confidence, abs=1e-9)
 

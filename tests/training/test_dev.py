@@ -50,9 +50,9 @@ NAMES = "A:1\tfever\nA:1\tpyrexia\nA:2\tcough\nA:3\tcold\nA:4\tcold\n"
         ("cold", ["A:3", "A:4"], True),
         ("hot", ["A:1"], True),  # pyrexia, the nearest name of A:1, is nearest
         ("hot", ["A:2"], False),
-        ("between", ["A:2"], False),  # as near to pyrexia as to cough
+        ("between", ["A:2"], False),  # as near to pyrexia as to cough, and A:1 has a second name
         ("hot|cough", ["A:1", "A:2"], True),
-        ("hot|between", ["A:1"], False),
+        ("hot|between", ["A:1"], True),  # fever, the other name of A:1, is what makes the difference
         ("hot", ["A:9"], False),  # a gold concept that the ontology does not have
     ],
 )

@@ -30,7 +30,7 @@ def mentions(draw: st.DrawFn) -> tuple[list[Candidate], float]:
         source = MatchSource.EXACT if place < exact else MatchSource.DENSE
         similarity = 1.0 if place < exact else near * 0.9
         score = draw(st.floats(-8, 8, allow_subnormal=False))
-        found.append(Candidate(place, id_, id_, id_, "synonym", source, similarity, rerank_score=score))
+        found.append(Candidate(place, id_, id_, id_, "synonym", source, similarity, similarity, rerank_score=score))
     # What is certain is above any gate here; a name of two concepts is never sure, which the table relies on.
     return found, draw(unit) if exact < 2 else 0.0
 
@@ -40,7 +40,7 @@ def table(cases: list[tuple[list[Candidate], float]]) -> Scored:
         CandidateList(
             mention="m",
             candidates=tuple(c.matched_name for c in found),
-            similarities=tuple(c.similarity for c in found),
+            supports=tuple(c.support for c in found),
             right=tuple(c.concept_id in GOLD for c in found),
             certain=is_certain(found),
             confidence=sure,
@@ -88,8 +88,8 @@ def test_no_corpus_falls_below_retrieval_nor_by_the_gate(corpora: list[list[tupl
 
 def test_a_score_that_helps_gets_a_weight_and_one_that_harms_none() -> None:
     def one(score: float) -> Scored:
-        near = Candidate(0, "X:1", "a", "a", "synonym", MatchSource.DENSE, 0.9, rerank_score=-score)
-        right = Candidate(1, "X:0", "b", "b", "synonym", MatchSource.DENSE, 0.8, rerank_score=score)
+        near = Candidate(0, "X:1", "a", "a", "synonym", MatchSource.DENSE, 0.9, 0.9, rerank_score=-score)
+        right = Candidate(1, "X:0", "b", "b", "synonym", MatchSource.DENSE, 0.8, 0.8, rerank_score=score)
         return table([([near, right], 0.4)])
 
     assert fit_weight([one(1.0)]) > 0
@@ -99,7 +99,7 @@ def test_a_score_that_helps_gets_a_weight_and_one_that_harms_none() -> None:
 
 def test_a_composite_mention_is_right_when_every_part_is() -> None:
     def part(right: bool) -> CandidateList:
-        return CandidateList(mention="m", candidates=("a",), similarities=(0.5,), right=(right,), certain=True, group=7)
+        return CandidateList(mention="m", candidates=("a",), supports=(0.5,), right=(right,), certain=True, group=7)
 
     nothing: list[np.ndarray] = [np.zeros(0)] * 2
     assert scored([part(True), part(True)], nothing).accuracy(weight=0.0) == 1.0

@@ -82,9 +82,9 @@ def test_with_a_prior_the_score_has_only_to_add_what_retrieval_lacks(logits: Pai
 
 
 def test_what_is_certain_is_not_read_and_a_list_may_be_empty(logits: PairLogits) -> None:
-    one = CandidateList(mention="renal pain", candidates=("a", "b"), similarities=(0.9, 0.8), right=(True, False))
-    sure = CandidateList(mention="x", candidates=("a",), similarities=(1.0,), right=(True,), certain=True, group=1)
-    empty = CandidateList(mention="y", candidates=(), similarities=(), right=(), group=2)
+    one = CandidateList(mention="renal pain", candidates=("a", "b"), supports=(0.9, 0.8), right=(True, False))
+    sure = CandidateList(mention="x", candidates=("a",), supports=(1.0,), right=(True,), certain=True, group=1)
+    empty = CandidateList(mention="y", candidates=(), supports=(), right=(), group=2)
     table = score_lists(logits, [one, sure, empty])
     assert table.scores.astype(bool).tolist() == [[True, True], [False, False], [False, False]]
     assert table.accuracy(weight=0.0) == pytest.approx(2 / 3)

@@ -46,8 +46,8 @@ def test_every_list_of_gold_has_it_also_where_retrieval_missed_it(invented: Link
     assert made.tally.inserted >= 1
     for each in lists:
         assert sum(each.right) == 1
-        assert len(each.candidates) == len(each.similarities) == len(each.right) <= 4
-        assert list(each.similarities) == sorted(each.similarities, reverse=True)
+        assert len(each.candidates) == len(each.supports) == len(each.right) <= 4
+        assert list(each.supports) == sorted(each.supports, reverse=True)
     [inserted] = [each for each in lists if each.mention == far.parts[0].text]
     assert inserted.right[-1]  # it is the farthest of them, and yet there
 
