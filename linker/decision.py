@@ -74,8 +74,6 @@ def read_calibration(path: Path) -> Calibration:
     """Read a `calibration.json`. Raises `BundleCorrupt`."""
     try:
         value = json.loads(path.read_bytes())
-        if "level" in value:
-            value = _of_first_bundles(value)
         return Calibration(
             retrieved=_weights(value["retrieved"]),
             reranked=None if value["reranked"] is None else _weights(value["reranked"]),
@@ -86,12 +84,6 @@ def read_calibration(path: Path) -> Calibration:
     except (OSError, ValueError, TypeError, KeyError) as error:
         message = f"{path}: expected a calibration of this version; build the bundle again"
         raise BundleCorrupt(f"{message} ({type(error).__name__})") from error
-
-
-def _of_first_bundles(value: dict[str, Any]) -> dict[str, Any]:
-    """What a bundle built before there was a curve says, in today's form."""
-    weights = {name: value.get(name, 0.0) for name in FEATURES}
-    return {**value, "retrieved": {"features": weights, "nil": value["nil"], "curve": [1, 1, 0]}, "reranked": None}
 
 
 def _weights(value: dict[str, Any]) -> Weights:

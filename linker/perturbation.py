@@ -1,9 +1,10 @@
 """Other ways to write the same name: what typists, countries, catalogues and note-takers do to it.
 
 Each perturbation is a pure function of a text and a random state. It gives one variant that keeps the meaning, or None
-where it does not apply; the variant is never the text again under `normalise` (only `case` may be). Evaluation measures
-with them how robust a linker is, training makes more names with them. The rules are for English; a text in another
-language mostly comes back as None.
+where it does not apply; the variant is never the text again under `normalise` (only `case` may be). A `modifier` adds a
+detail, and keeps the concept where no ontology has the narrower one. Evaluation measures with them how robust a linker
+is, training makes more names with them. The rules are for English; a text in another language mostly comes back as
+None.
 """
 
 from __future__ import annotations
@@ -313,6 +314,30 @@ def qualifier(text: str, rng: Random) -> str | None:
     return _one(text, (text + words for words in added), rng)
 
 
+# --------------------------------------------------------------------------------------------------------- modifier
+
+_BEFORE = (
+    "mild", "moderate", "severe", "marked", "slight", "progressive", "worsening", "recurrent", "persistent",
+    "intermittent", "transient", "refractory", "resistant", "advanced", "sporadic", "idiopathic", "isolated",
+    "bilateral", "unilateral", "left", "right", "left-sided", "right-sided", "diffuse", "extensive", "generalized", "localized",
+    "early", "late", "new", "new-onset", "long-standing", "previous", "recent", "suspected", "probable", "possible",
+    "known", "documented", "underlying", "symptomatic", "asymptomatic", "spontaneous", "drug-induced",
+    "treatment-related", "chemotherapy-induced", "postoperative", "stage II", "stage IV", "grade 3", "low-grade",
+    "high-grade", "typical", "atypical", "classic", "human", "adult", "episodes of", "symptoms of", "signs of",
+    "development of", "evidence of", "diagnosis of", "occurrence of", "exacerbation of",
+)  # fmt: skip
+_AFTER = ("episodes", "attacks", "symptoms", "lesions", "phenotype", "on the left", "of the right side", "in adults")
+
+
+def modifier(text: str, rng: Random) -> str | None:
+    """A detail that notes give and names seldom have: "anemia" -> "severe anemia", "episodes of anemia"."""
+    words = set(normalise(text).split())
+    if not words:
+        return None
+    fresh = [m for m in _BEFORE if words.isdisjoint(normalise(m).split())]
+    return _one(text, [*(f"{m} {text}" for m in fresh), *(f"{text} {m}" for m in _AFTER)], rng)
+
+
 PERTURBATIONS: dict[str, Perturbation] = {
     "typo": typo,
     "case": case,
@@ -323,4 +348,5 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "abbreviation": abbreviation,
     "acronym": acronym,
     "qualifier": qualifier,
+    "modifier": modifier,
 }

@@ -77,6 +77,7 @@ def variants(name: str, text: str) -> set[str | None]:
         ("qualifier", "Asthma, unspecified", {"Asthma"}),
         ("qualifier", "Asthma (disorder)", {"Asthma"}),
         ("qualifier", "bipolar affective disorder", {"bipolar affective"}),
+        ("modifier", "", {None}),
     ],
 )
 def test_known_variants(name: str, text: str, expected: set[str | None]) -> None:
@@ -103,3 +104,13 @@ def test_a_qualifier_is_added_where_there_is_none() -> None:
 def test_an_unknown_perturbation_is_told() -> None:
     with pytest.raises(InvalidInput, match="expected one of typo"):
         perturb("dialect", "lung", 0)
+
+
+def test_a_modifier_adds_words_and_repeats_none() -> None:
+    for text in ("severe anemia", "stage II lung cancer", "pain on the left"):
+        for variant in variants("modifier", text):
+            assert variant is not None
+            assert text in variant
+            added = normalise(variant.replace(text, " ")).split()
+            assert added
+            assert variant.endswith(text) == set(added).isdisjoint(normalise(text).split()) or variant.startswith(text)

@@ -1,0 +1,121 @@
+"""The names that the shipped models learn from, as tables that `linker build` and `linker train` read.
+
+    python -m training.sources NAMES --unii UNII_Names.txt.xz --out sources
+
+NAMES is a folder of tables `*.names.tsv.xz` (concept id, language, name, kind, note) and `*.xrefs.tsv.xz` (concept id,
+code, relation), made from the releases that `SOURCES` names. Only openly licensed terminologies are taken, and of them
+English names; a code counts as exact where its release says so. Of the FDA's list of substances (UNII) those are taken
+that MeSH names too: it knows what drugs are called in shops, laboratories and other countries.
+"""
+
+from __future__ import annotations
+
+import csv
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Annotated
+
+import typer
+
+from linker.console import stderr
+from linker.surface import normalise
+
+_LONGEST = 100  # characters; longer names are systematic ones of chemicals, which no note holds
+_CROSSWALKS = {"SCTID": "SNOMED", "mesh": "MESH", "Orphanet": "ORPHA", "NCIT": "NCIT", "DOID": "DOID"}
+_TAGS = ("disorder", "finding", "body structure", "procedure", "situation", "substance", "morphologic abnormality")
+
+Row = tuple[str, str, str, str]  # concept id, name, language, codes
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to write: from which tables of names, whether its codes are exact, and what share of its concepts."""
+
+    names: tuple[str, ...]
+    exact: bool = False
+    share: float = 1.0
+
+
+SOURCES = {
+    "mesh": Table(("mesh2024_en",)),
+    "mondo": Table(("mondo_en",), exact=True),
+    "hpo": Table(("hpo_multilingual",)),
+    "doid": Table(("doid_en_es", "doid_2018")),
+    "ncit": Table(("ncit_disease_2018",)),
+    "orphanet": Table(("orphanet_en_2025-12", "ordo_2018")),
+    "snomed-gps": Table(("snomed_gps_en",)),
+}
+
+
+def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
+    """Write a TSV for each of `SOURCES`, and `unii.tsv`, into `out`; how many names each has. Raises OSError."""
+    out.mkdir(parents=True, exist_ok=True)
+    tables = {name: list(_rows(folder, table)) for name, table in SOURCES.items()}
+    tables["unii"] = list(_substances(unii, {normalise(name) for _, name, *_ in tables["mesh"]}))
+    for name, rows in tables.items():
+        with (out / f"{name}.tsv").open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+            writer.writerow(("concept_id", "name", "language", "codes"))
+            writer.writerows(rows)
+    return {name: len(rows) for name, rows in tables.items()}
+
+
+def _substances(path: Path, known: set[str]) -> Iterator[Row]:
+    """UNII substances with a name among `known`, without the brackets that say which list a name comes from."""
+    substances: dict[str, dict[str, str]] = {}
+    for name, _, code, *_ in islice(_read(path), 1, None):
+        spelled = name.partition(" [")[0].strip()
+        if normalise(spelled) and len(spelled) <= _LONGEST // 2:
+            substances.setdefault(code, {}).setdefault(normalise(spelled), spelled)
+    for code, names in substances.items():
+        if len(names) > 1 and not known.isdisjoint(names):
+            yield from ((f"UNII:{code}", name, "en", "") for name in names.values())
+
+
+def _rows(folder: Path, table: Table) -> Iterator[Row]:
+    codes: dict[str, list[str]] = {}
+    if table.exact:
+        for concept_id, code, relation, *_ in _read(folder / f"{table.names[0]}.xrefs.tsv.xz"):
+            prefix, _, local = code.partition(":")
+            if relation == "exactMatch" and prefix in _CROSSWALKS:
+                codes.setdefault(concept_id, []).append(f"{_CROSSWALKS[prefix]}:{local}=skos:exactMatch")
+    seen: set[tuple[str, str]] = set()
+    for part in table.names:
+        for raw_id, language, name, kind, *_ in _read(folder / f"{part}.names.tsv.xz"):
+            concept_id = raw_id.replace("Orphanet:", "ORPHA:")
+            spelled = _without_tag(name) if kind == "FSN" else name
+            key = concept_id, normalise(spelled)
+            kept = Random(concept_id).random() < table.share  # noqa: S311 - no secret
+            if language == "en" and kept and key[1] and key not in seen and len(spelled) <= _LONGEST:
+                seen.add(key)
+                yield concept_id, spelled.strip().replace("\t", " "), "en", "|".join(codes.pop(concept_id, ()))
+
+
+def _without_tag(name: str) -> str:
+    """A fully specified name without its semantic tag."""
+    head, _, tag = name.rpartition(" (")
+    return head if head and tag.removesuffix(")") in _TAGS else name
+
+
+def _read(path: Path) -> Iterator[list[str]]:
+    with lzma.open(path, "rt", encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            yield line.rstrip("\n").split("\t")
+
+
+def main(
+    names: Annotated[Path, typer.Argument(metavar="NAMES", help="Folder of *.names.tsv.xz and *.xrefs.tsv.xz.")],
+    unii: Annotated[Path, typer.Option(help="The FDA's UNII_Names.txt, as .xz.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the tables to.")],
+) -> None:
+    """Write the tables that the shipped models learn from."""
+    for name, count in write_sources(names, unii, out).items():
+        stderr.print(f"{out / name}.tsv: {count:,} names")
+
+
+if __name__ == "__main__":
+    typer.run(main)
