@@ -319,7 +319,8 @@ def qualifier(text: str, rng: Random) -> str | None:
 _BEFORE = (
     "mild", "moderate", "severe", "marked", "slight", "progressive", "worsening", "recurrent", "persistent",
     "intermittent", "transient", "refractory", "resistant", "advanced", "sporadic", "idiopathic", "isolated",
-    "bilateral", "unilateral", "left", "right", "left-sided", "right-sided", "diffuse", "extensive", "generalized", "localized",
+    "bilateral", "unilateral", "left", "right", "left-sided", "right-sided", "diffuse", "extensive", "generalized",
+    "localized",
     "early", "late", "new", "new-onset", "long-standing", "previous", "recent", "suspected", "probable", "possible",
     "known", "documented", "underlying", "symptomatic", "asymptomatic", "spontaneous", "drug-induced",
     "treatment-related", "chemotherapy-induced", "postoperative", "stage II", "stage IV", "grade 3", "low-grade",
