@@ -4,8 +4,8 @@
 
 retrieval only: no reranker. rerank everything: every mention is read, the score alone decides. protected: as that, but
 a unique exact hit keeps its place. fused: every mention is read, similarity + weight x score decides. fused,
-protected: both. gated: as that, and what retrieval alone is surer of than the gate is not read either; this is what
-the pipeline does. Each candidate is scored once; the policies are those of linker.reranking.
+protected: both. gated: as that, and what retrieval alone is surer of than the gate of the bundle's calibration is not
+read either; this is what the pipeline does. Each candidate is scored once; the policies are those of linker.reranking.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ class Row:
     read: float
 
 
-def policies(shipped: Policy) -> dict[str, Policy | None]:
-    """The rows of the table; None is retrieval only."""
-    everything = Policy(weight=math.inf, protect=False)
-    fused = replace(shipped, protect=False, gate=1.0)
+def rows(linker: Linker, judged: Sequence[Judged]) -> dict[str, Row]:
+    """The rows of the table by their name. The bundle of `linker` has a reranker."""
+    assert linker.bundle.reranker is not None
+    everything, shipped = Policy(weight=math.inf, protect=False), linker.bundle.reranker.policy
     return {
-        "retrieval only": None,
-        "rerank everything": everything,
-        "protected": replace(everything, protect=True),
-        "fused": fused,
-        "fused, protected": replace(fused, protect=True),
-        "gated": shipped,
+        "retrieval only": row(judged, shipped, gate=-1.0),
+        "rerank everything": row(judged, everything),
+        "protected": row(judged, replace(everything, protect=True)),
+        "fused": row(judged, replace(shipped, protect=False)),
+        "fused, protected": row(judged, shipped),
+        "gated": row(judged, shipped, gate=linker.bundle.calibration.gate),
     }
 
 
@@ -87,12 +87,13 @@ def judge(linker: Linker, mentions: Sequence[GoldMention]) -> Iterator[Judged]:
         yield Judged(mention.gold, seen, parts)
 
 
-def row(judged: Sequence[Judged], policy: Policy | None) -> Row:
+def row(judged: Sequence[Judged], policy: Policy, *, gate: float = 1.0) -> Row:
+    """gate: what retrieval is surer of is not read; below 0 nothing is."""
     right, pairs, read = [], 0, 0
     for mention in judged:
         orders = []
         for part in mention.parts:
-            if policy is None or policy.leaves(part.retrieved, part.confidence):
+            if policy.leaves(part.retrieved) or part.confidence > gate:
                 orders.append(part.retrieved)
                 continue
             orders.append(policy.order(part.scored))
@@ -108,17 +109,18 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def table(corpus: str, judged: Sequence[Judged], shipped: Policy) -> str:
-    """Markdown."""
+def table(corpus: str, linker: Linker, judged: Sequence[Judged]) -> str:
+    """Markdown. The bundle of `linker` has a reranker."""
+    assert linker.bundle.reranker is not None
+    weight, gate = linker.bundle.reranker.policy.weight, linker.bundle.calibration.gate
     seen = sum(mention.seen for mention in judged)
     lines = [
-        f"### {corpus}: {len(judged):,} mentions, {seen:,} seen; weight {shipped.weight:g}, gate {shipped.gate:.4f}",
+        f"### {corpus}: {len(judged):,} mentions, {seen:,} seen; weight {weight:g}, gate {gate:.4f}",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|---|{'---:|' * (len(COLUMNS) - 1)}",
     ]
-    for name, policy in policies(shipped).items():
-        r = row(judged, policy)
+    for name, r in rows(linker, judged).items():
         figures = f"{r.acc_at_1:.4f} | {r.seen:.4f} | {r.unseen:.4f} | {r.pairs:.2f} | {r.read:.1%}"
         lines.append(f"| {name} | {figures} |")
     return "\n".join(lines)
@@ -154,7 +156,7 @@ def main() -> None:
             for start in range(0, len(mentions), BATCH):
                 judged += judge(linker, mentions[start : start + BATCH])
                 advance(len(mentions[start : start + BATCH]))
-        tables.append(table(f"{corpus.parent.name} {corpus.name.split('.')[0]}", judged, linker.bundle.reranker.policy))
+        tables.append(table(f"{corpus.parent.name} {corpus.name.split('.')[0]}", linker, judged))
         print(f"{tables[-1]}\n", flush=True)
     if options.out:
         options.out.write_text("\n\n".join(tables) + "\n", encoding="utf-8")

@@ -51,12 +51,14 @@ class Calibration:
     """Weights, and the confidence below which a mention gets NIL.
 
     reranked: for mentions that the cross-encoder read; None where there was none to fit on, `retrieved` then serves.
+    gate: what retrieval alone is surer of than this is not reranked, in [0, 1]; 1 where there is no reranker.
     depth: how many candidates take part in the softmax, whatever number is asked for.
     fitted_on: the gold mentions the weights come from, in words.
     """
 
     retrieved: Weights
     reranked: Weights | None
+    gate: float
     threshold: float
     depth: int
     fitted_on: str
@@ -77,6 +79,7 @@ def read_calibration(path: Path) -> Calibration:
         return Calibration(
             retrieved=_weights(value["retrieved"]),
             reranked=None if value["reranked"] is None else _weights(value["reranked"]),
+            gate=float(value["gate"]),
             threshold=float(value["threshold"]),
             depth=int(value["depth"]),
             fitted_on=str(value["fitted_on"]),

@@ -109,17 +109,17 @@ class Linker:
         reranker = self.bundle.reranker
         if reranker is None or options.rerank is RerankMode.NEVER:
             return candidates
-        policy = reranker.policy
+        policy, gate = reranker.policy, self.bundle.calibration.gate
         if options.rerank is RerankMode.ALWAYS:
-            policy = replace(policy, protect=False, gate=1.0)
-        rows = [row for row, found in enumerate(candidates) if not policy.leaves(found, self._sure(found))]
+            policy, gate = replace(policy, protect=False), 1.0
+        rows = [row for row, found in enumerate(candidates) if not policy.leaves(found) and self._sure(found) <= gate]
         scored = reranker.score([mentions[row] for row in rows], [candidates[row] for row in rows])
         reordered = {row: policy.order(found) for row, found in zip(rows, scored, strict=True)}
         return [reordered.get(row, found) for row, found in enumerate(candidates)]
 
     def _sure(self, candidates: Sequence[Candidate]) -> float:
-        """Confidence of the first candidate as retrieved."""
-        return float(confidences(candidates, self.bundle.calibration)[0]) if candidates else 0.0
+        """Confidence of the first candidate as retrieved, in [0, 1]."""
+        return float(confidences(candidates, self.bundle.calibration)[0])
 
     def _decided(self, mention: Mention, candidates: list[Candidate], options: Options, *, truncated: bool) -> Link:
         sure, reason = decide(candidates, self.bundle.calibration, min_confidence=options.min_confidence)

@@ -6,7 +6,7 @@ which has `@` in the mention's place; the matched name before the preferred name
 
 The score is the log-odds of the candidate against "none of these". It is fused with retrieval's support, never put
 in its place: published rerankers lose points on mentions that are verbatim names. A mention that is verbatim a name of
-exactly one concept keeps its candidates' order, and so does one that retrieval alone is sure of.
+exactly one concept keeps its candidates' order. (So does one that retrieval alone is sure of: `Calibration.gate`.)
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ NamesOf = Callable[[int], Sequence[str]]  # row of a concept -> its names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Which mentions the cross-encoder reads, and what its score weighs.
+    """Which mentions a cross-encoder may reorder, and what its score weighs.
 
-    weight: of the score beside the support; infinite: the score alone decides.
-    protect: a unique exact hit keeps its place. gate: so does what retrieval alone is surer of than this, in [0, 1].
+    weight: of the score beside the support; infinite: the score alone decides. protect: a unique exact hit keeps its
+    place.
     """
 
     weight: float
     protect: bool = True
-    gate: float = 1.0
 
-    def leaves(self, candidates: Sequence[Candidate], confidence: float) -> bool:
-        """Is the mention not read? confidence: of the first candidate before reranking, in [0, 1]."""
-        return not candidates or confidence > self.gate or (self.protect and is_certain(candidates))
+    def leaves(self, candidates: Sequence[Candidate]) -> bool:
+        """Are the candidates left in their order, however sure of it retrieval is?"""
+        return not candidates or (self.protect and is_certain(candidates))
 
     def order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates best first. Those without a score keep their place behind the others; ties go by id."""
@@ -80,13 +79,13 @@ class OnnxReranker:
     """A cross-encoder exported to ONNX.
 
     Its config: `max_length` (tokens of a pair), `depth` (candidates scored), `context` (characters on each side of the
-    mention), `other_names` (of a concept, beside the matched and the preferred one), and `weight` and `gate` of its
+    mention), `other_names` (of a concept, beside the matched and the preferred one), and the `weight` of its
     policy.
     """
 
     def __init__(self, directory: Path, *, names_of: NamesOf, workers: int = 1) -> None:
         """Load the cross-encoder; `workers` threads share it within one call. Raises `BundleCorrupt`."""
-        self.policy = Policy(weight=read_number(directory, "weight"), gate=read_number(directory, "gate"))
+        self.policy = Policy(weight=read_number(directory, "weight"))
         self._depth, self._context, self._other_names = (
             int(read_number(directory, key)) for key in ("depth", "context", "other_names")
         )

@@ -4,6 +4,8 @@ A mention whose gold is among the candidates chose it; one whose gold is not cho
 what their dictionary holds, so notes that mention other things are imitated: every mention comes a second time with its
 gold taken away from the candidates, at a small weight. Features are few and alike for every corpus, and weights are
 drawn towards 0, because they must hold for ontologies that nobody has seen.
+
+The gate goes with them: it is a threshold on the confidences of retrieval, and means nothing beside other ones.
 """
 
 from __future__ import annotations
@@ -16,7 +18,16 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from linker.corpus import GoldMention
-from linker.decision import FEATURES, LEAD, Calibration, Weights, choice_probabilities, features, lead_probability
+from linker.decision import (
+    FEATURES,
+    LEAD,
+    Calibration,
+    Weights,
+    calibrated,
+    choice_probabilities,
+    features,
+    lead_probability,
+)
 from linker.evaluation import identifiers
 from linker.pipeline import Linker, Options
 from linker.records import Candidate, Link, RerankMode
@@ -25,6 +36,7 @@ DEPTH = 20
 SPARE = 12  # retrieved beyond DEPTH, so that as many are left where the gold is taken away
 THRESHOLD = 0.5  # an answer is then likelier right than wrong
 IMITATED_WEIGHT = 0.03  # of a mention whose gold was taken away, beside 1: how rare NIL is held to be
+GATES = 200  # tried: quantiles of the confidences that retrieval has
 RIDGE = 1e-3  # on squared weights of standardised features, beside the mean log-likelihood
 BATCH = 256
 _TINY = 1e-12
@@ -54,7 +66,7 @@ class Observed:
 
     reranked: as `retrieved`, after the cross-encoder; None without one. notes: (n,). imitated: (n,), the gold was
     taken away. nil: (n,), the bundle has no gold concept. kept: (n,), the cross-encoder leaves the mention alone at any
-    confidence; gate: so it does above this confidence. missing: gold ids that the bundle lacks, with their mentions.
+    confidence. missing: gold ids that the bundle lacks, with their mentions.
     """
 
     name: str
@@ -64,7 +76,6 @@ class Observed:
     imitated: Flags
     nil: Flags
     kept: Flags
-    gate: float
     missing: dict[str, int]
 
     def take(self, chosen: Flags) -> Observed:
@@ -77,7 +88,6 @@ class Observed:
             imitated=self.imitated[chosen],
             nil=self.nil[chosen],
             kept=self.kept[chosen],
-            gate=self.gate,
             missing=self.missing,
         )
 
@@ -107,8 +117,7 @@ def observe(
         ),
         imitated=np.arange(len(lists)) >= len(gold),
         nil=np.array([not is_in for is_in in present] + [True] * sum(present)),
-        kept=np.array([reranker is None or reranker.policy.leaves(found, 0.0) for found, _ in lists]),
-        gate=reranker.policy.gate if reranker else 0.0,
+        kept=np.array([reranker is None or reranker.policy.leaves(found) for found, _ in lists]),
         missing=missing,
     )
 
@@ -154,13 +163,35 @@ def _choices(lists: Sequence[Judged]) -> Choices:
 def fit(observed: Sequence[Observed], *, fitted_on: str = "", threshold: float = THRESHOLD) -> Calibration:
     """The calibration under which the gold choices of all corpora together are most likely."""
     after = [corpus for corpus in observed if corpus.reranked is not None]
+    retrieved = fit_weights(_joined([c.retrieved for c in observed]), _importance(observed))
     return Calibration(
-        retrieved=fit_weights(_joined([c.retrieved for c in observed]), _importance(observed)),
+        retrieved=retrieved,
         reranked=fit_weights(_joined([c.reranked for c in after if c.reranked]), _importance(after)) if after else None,
+        gate=fit_gate(observed, retrieved),
         threshold=threshold,
         depth=DEPTH,
         fitted_on=fitted_on,
     )
+
+
+def fit_gate(observed: Sequence[Observed], weights: Weights) -> float:
+    """The lowest gate with which no corpus's acc@1 falls below what it is without one; 1 where nothing was reranked.
+
+    weights: of retrieval, whose confidences are held against the gate. A mention whose gold was taken away has no say.
+    """
+    gains = []  # of each corpus: how sure retrieval is of each mention that could be read, and what reading it gains
+    for corpus in observed:
+        if corpus.reranked is not None:
+            open_ = ~corpus.imitated & ~corpus.kept
+            sure = calibrated(corpus.retrieved.rows, corpus.retrieved.present, weights)[open_, 0]
+            before, after = corpus.retrieved.right[open_, 0], corpus.reranked.right[open_, 0]
+            gains.append((sure, after.astype(np.int64) - before))
+    if not gains:
+        return 1.0
+    # With the ends: at 0 nothing is read, at 1 everything.
+    confidences = np.concatenate([[0.0, 1.0], *(sure for sure, _ in gains)])
+    gates = np.unique(np.quantile(confidences, np.linspace(0, 1, GATES)).round(4))
+    return next(float(gate) for gate in gates if all(gain[sure > gate].sum() <= 0 for sure, gain in gains))
 
 
 def _importance(observed: Sequence[Observed]) -> Array:

@@ -34,7 +34,7 @@ from training import smoke
 from training.bases import load_base, weights_sha256
 from training.card import FILE as CARD
 from training.card import UNKNOWN, Card, Data
-from training.fusion import fit_gate, fit_weight
+from training.fusion import fit_weight
 from training.lists import CandidateList, Shape, Tally, read_lists, write_lists
 from training.listwise import ListwiseLoss, PairLogits, score_lists
 from training.miner import Miner
@@ -108,7 +108,7 @@ class Lists(TypedDict):
 
 
 def train_crossencoder(recipe: CrossEncoderRecipe, out: Path, *, resume: bool = False) -> Outcome:
-    """Run `recipe` in the folder `out`; the model is then in its best/, with its weight and gate in reranker.json.
+    """Run `recipe` in the folder `out`; the model is then in its best/, with its weight in reranker.json.
 
     Raises `InvalidInput` (a recipe without lists, a base that is no model, a folder that holds something else),
     `BundleError`, and `TrainingError` where a run cannot go on.
@@ -155,27 +155,23 @@ def new_model(base: str, *, freeze_embeddings: bool = False) -> CrossEncoder:
 
 
 class _Dev:
-    """Scores dev lists; keeps the weight of fusion and the gate that fit the model as it was scored last."""
+    """Scores dev lists; keeps the weight of fusion that fits the model as it was scored last."""
 
     def __init__(self, logits: PairLogits, corpora: Mapping[str, list[CandidateList]]) -> None:
         self._logits, self._corpora = logits, corpora
-        self.weight, self.gate = 0.0, 1.0
+        self.weight = 0.0
 
     def score(self) -> dict[str, float]:
-        """acc@1 of the pipeline, the mean over corpora and each; the share read and the weight it takes for that."""
+        """acc@1 of the fused order, the mean over corpora and each, and that of retrieval; the weight it takes."""
         tables = {name: score_lists(self._logits, lists) for name, lists in self._corpora.items()}
         corpora = list(tables.values())
         self.weight = fit_weight(corpora)
-        self.gate = fit_gate(corpora, weight=self.weight)
         by_corpus = {name: table.accuracy(weight=self.weight) for name, table in tables.items()}
-        read = [float(table.read(self.gate).mean()) for table in corpora]
         return {
             FIGURE: float(np.mean(list(by_corpus.values()))),
             **{f"{FIGURE} {name}": value for name, value in by_corpus.items()},
             "retrieval": float(np.mean([table.accuracy(weight=0.0) for table in corpora])),
             "weight": self.weight,
-            "gate": self.gate,
-            "read": float(np.mean(read)),
         }
 
 
@@ -188,7 +184,6 @@ def _save(model: CrossEncoder, folder: Path, recipe: CrossEncoderRecipe, dev: _D
         "context": shape.context,
         "other_names": shape.other_names,
         "weight": dev.weight,
-        "gate": dev.gate,
     }
     (folder / RERANKER).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 

@@ -33,7 +33,7 @@ from training.quantise import Peaks, quantise, tapped
 from training.tracing import Base, to_onnx
 from training.trunk import Floats, TrunkError
 
-RERANKER_SETTINGS = ("depth", "context", "other_names", "weight", "gate")
+RERANKER_SETTINGS = ("depth", "context", "other_names", "weight")
 _CARD = "MODEL_CARD.md"
 _FILES = ("model.onnx", "tokenizer.json", "config.json", _CARD)
 _CALIBRATION_NAMES = 600

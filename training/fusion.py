@@ -1,4 +1,4 @@
-"""Fusion: what a reranker's score weighs beside retrieval's support, and whom the gate leaves alone, chosen on dev."""
+"""Fusion: what a reranker's score weighs beside retrieval's support, chosen on dev."""
 
 from __future__ import annotations
 
@@ -11,33 +11,30 @@ from numpy.typing import NDArray
 from training.lists import CandidateList
 
 WEIGHTS = (0.0, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
-_GATES = 200  # thresholds tried: quantiles of the confidences
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """The dev lists of one corpus with their scores: n lists of at most k candidates, n to m mentions.
 
-    supports, scores: (n, k), -inf and 0 beyond a list's end; right: (n, k) bool. certain: (n,) bool and confidence:
-    (n,), as in `CandidateList`. mention: (n,), the number of the mention, 0 to m - 1, that a list is part of.
+    supports, scores: (n, k), -inf and 0 beyond a list's end; right: (n, k) bool. certain: (n,) bool, as in
+    `CandidateList`. mention: (n,), the number of the mention, 0 to m - 1, that a list is part of.
     """
 
     supports: NDArray[np.float64]
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
     certain: NDArray[np.bool_]
-    confidence: NDArray[np.float64]
     mention: NDArray[np.int64]
 
-    def accuracy(self, *, weight: float, gate: float = 1.0) -> float:
-        """acc@1 of the order that the pipeline gives with this weight and gate; ties count at their worst.
+    def accuracy(self, *, weight: float) -> float:
+        """acc@1 of the order that the policy of this weight gives; ties count at their worst.
 
         A composite mention is right when every part is.
         """
         if not len(self.mention):
             return 0.0
-        read = self.read(gate)
-        fused = self.supports + np.where(read[:, None], weight * self.scores, 0.0)
+        fused = self.supports + np.where(self.certain[:, None], 0.0, weight * self.scores)
         first = fused == fused.max(axis=1, keepdims=True)
         # A unique exact hit is first, whatever else is as near.
         first[self.certain, 1:] = False
@@ -45,10 +42,6 @@ class Scored:
         right = np.ones(self.mention.max() + 1, dtype=np.bool_)
         np.logical_and.at(right, self.mention, hits)
         return float(right.mean())
-
-    def read(self, gate: float) -> NDArray[np.bool_]:
-        """Which lists the cross-encoder reads, (n,)."""
-        return ~self.certain & (self.confidence <= gate)
 
 
 def scored(lists: Sequence[CandidateList], scores: Sequence[NDArray[np.float64]]) -> Scored:
@@ -67,7 +60,6 @@ def scored(lists: Sequence[CandidateList], scores: Sequence[NDArray[np.float64]]
         table,
         right,
         np.array([made.certain for made in lists], dtype=np.bool_),
-        np.array([made.confidence for made in lists]),
         mention,
     )
 
@@ -84,16 +76,3 @@ def fit_weight(corpora: Sequence[Scored]) -> float:
         return float(np.mean(reached)) if all(map(float.__ge__, reached, retrieval)) else -1.0
 
     return max(WEIGHTS, key=worth)
-
-
-def fit_gate(corpora: Sequence[Scored], *, weight: float) -> float:
-    """The lowest gate with which no corpus falls below its acc@1 without one; 1 where there is none such."""
-    open_gate = [corpus.accuracy(weight=weight) for corpus in corpora]
-    confidences = np.concatenate([corpus.confidence[~corpus.certain] for corpus in corpora])
-    if not len(confidences):
-        return 1.0
-    for gate in np.unique(np.quantile(confidences, np.linspace(0, 1, _GATES))):
-        reached = [corpus.accuracy(weight=weight, gate=float(gate)) for corpus in corpora]
-        if all(map(float.__ge__, reached, open_gate)):
-            return float(gate)
-    return 1.0

@@ -17,10 +17,11 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """First candidates of n mentions: confidence in [0, 1], right; imitated, nil and notes as in `Observed`."""
+    """First candidates of n mentions: confidence in [0, 1], right; read: by the cross-encoder; the rest: `Observed`."""
 
     confidence: Array
     right: Flags
+    read: Flags
     imitated: Flags
     nil: Flags
     notes: NDArray[np.str_]
@@ -34,14 +35,14 @@ def judge(calibration: Calibration, corpus: Observed) -> Judgement:
     """What the calibration says of each mention, reranked or not as the pipeline would have it."""
     found = corpus.retrieved
     sure = calibrated(found.rows, found.present, calibration.retrieved)[:, 0]
-    right = found.right[:, 0]
+    right, read = found.right[:, 0], np.zeros(len(sure), dtype=np.bool_)
     if corpus.reranked is not None:
         after = corpus.reranked
-        read = ~(corpus.kept | (sure > corpus.gate))
+        read = ~corpus.kept & (sure <= calibration.gate)
         resure = calibrated(after.rows, after.present, calibration.reranked or calibration.retrieved)[:, 0]
         sure, right = np.where(read, resure, sure), np.where(read, after.right[:, 0], right)
     sure = np.where(found.present[:, 0], sure, 0.0)
-    return Judgement(sure, right, corpus.imitated, corpus.nil, corpus.notes)
+    return Judgement(sure, right, read, corpus.imitated, corpus.nil, corpus.notes)
 
 
 def cross_validated(observed: Sequence[Observed]) -> list[Judgement]:
@@ -56,9 +57,10 @@ def cross_validated(observed: Sequence[Observed]) -> list[Judgement]:
     judgements = []
     for corpus, fold in zip(observed, folds, strict=True):
         each = [judge(calibration, corpus) for calibration in fitted]
-        sure = np.choose(fold, [judged.confidence for judged in each])
-        right = np.choose(fold, [judged.right for judged in each])
-        judgements.append(Judgement(sure, right, corpus.imitated, corpus.nil, corpus.notes))
+        sure, right, read = (
+            np.choose(fold, [getattr(judged, name) for judged in each]) for name in ("confidence", "right", "read")
+        )
+        judgements.append(Judgement(sure, right, read, corpus.imitated, corpus.nil, corpus.notes))
     return judgements
 
 

@@ -21,8 +21,7 @@ class CandidateList:
     """A mention and its candidates as a cross-encoder reads them, best first as retrieved.
 
     supports, right: one for each candidate; nothing right means "none of these". certain: a unique exact hit, which
-    the pipeline leaves alone. confidence: of the first candidate as retrieved, in [0, 1]. group: lists with one number
-    are parts of one composite mention.
+    the pipeline leaves alone. group: lists with one number are parts of one composite mention.
     """
 
     mention: str
@@ -30,7 +29,6 @@ class CandidateList:
     supports: tuple[float, ...]
     right: tuple[bool, ...]
     certain: bool = False
-    confidence: float = 0.0
     group: int = 0
 
 

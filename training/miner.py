@@ -221,7 +221,6 @@ class Miner:
             candidates=tuple(self._describe(candidate, hidden) for candidate in candidates),
             supports=tuple(round(candidate.support, 6) for candidate in candidates),
             right=tuple(right),
-            confidence=candidates[0].confidence if candidates else 0.0,
         )
 
     def _describe(self, candidate: Candidate, hidden: frozenset[str]) -> str:

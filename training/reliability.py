@@ -22,14 +22,16 @@ POOLED = "all"
 class Reliability:
     """Of the first candidates of one corpus.
 
-    ece: expected calibration error, 15 bins. ece_by_chance: what it would be on the average of as many mentions if the
-    confidences were exactly right. coverage_at: largest share of mentions answered at a precision, surest first.
-    answered, precision: at the threshold. nil_precision, nil_recall: at the threshold, where the gold concept is taken
-    out of the bundle's answers for `NIL_SHARE` of the mentions; NIL is right where the bundle lacks the concept.
+    read: share that the cross-encoder reads. ece: expected calibration error, 15 bins. ece_by_chance: what it would be
+    on the average of as many mentions if the confidences were exactly right. coverage_at: largest share of mentions
+    answered at a precision, surest first. answered, precision: at the threshold. nil_precision, nil_recall: at the
+    threshold, where the gold concept is taken out of the bundle's answers for `NIL_SHARE` of the mentions; NIL is right
+    where the bundle lacks the concept.
     """
 
     corpus: str
     mentions: int
+    read: float
     ece: float
     ece_by_chance: float
     coverage_at: dict[str, float]
@@ -49,6 +51,7 @@ def reliability(corpus: str, judged: Judgement, *, threshold: float) -> Reliabil
     return Reliability(
         corpus=corpus,
         mentions=len(real.right),
+        read=float(real.read.mean()),
         ece=calibration_error(real.confidence, real.right),
         ece_by_chance=_error_by_chance(real.confidence),
         coverage_at={f"{p:.2f}": coverage(real.confidence, real.right, precision=p) for p in PRECISIONS},

@@ -19,7 +19,9 @@ def weights(*, nil: float = 15.0, curve: tuple[float, float, float] = (1.0, 1.0,
     return Weights(tuple(usual[name] for name in FEATURES), nil, curve)
 
 
-CALIBRATION = Calibration(retrieved=weights(), reranked=weights(nil=3.0), threshold=0.5, depth=20, fitted_on="nothing")
+CALIBRATION = Calibration(
+    retrieved=weights(), reranked=weights(nil=3.0), gate=0.9, threshold=0.5, depth=20, fitted_on="nothing"
+)
 curves = st.tuples(st.floats(0, 3), st.floats(0, 3), st.floats(-3, 3))
 
 

@@ -53,7 +53,7 @@ def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx"
     )
-    config = {"name": "tiny", "max_length": 128, "depth": DEPTH, "weight": 1.0, "gate": 1.0}
+    config = {"name": "tiny", "max_length": 128, "depth": DEPTH, "weight": 1.0}
     config |= {"context": 128, "other_names": 0}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
@@ -96,15 +96,15 @@ def test_the_score_moves_candidates_up(reranked: Linker) -> None:
 
 def test_who_is_sure_is_not_read_and_the_gate_says_how_sure(reranked: Linker) -> None:
     """At a gate just below a mention's confidence it is left alone, at one just above it is read."""
-    bundle, mention = reranked.bundle, "shivering"
-    assert bundle.reranker is not None
+    mention = "shivering"
     retrieved = reranked.link([mention], Options(rerank=RerankMode.NEVER))[0].candidates
     sure = retrieved[0].confidence
     for gate, is_read in ((sure - 1e-6, False), (sure + 1e-6, True)):
-        gated = _Gated(bundle.reranker, gate)
-        found = Linker(replace(bundle, reranker=gated)).link([mention])[0].candidates
+        found = _gated(reranked, gate).link([mention])[0].candidates
         assert any(c.rerank_score is not None for c in found) is is_read
         assert is_read or found == retrieved
+        always = _gated(reranked, gate).link([mention], Options(rerank=RerankMode.ALWAYS))[0].candidates
+        assert always[0].rerank_score is not None
 
 
 def test_the_ablation_says_what_the_pipeline_does(reranked: Linker) -> None:
@@ -116,9 +116,9 @@ def test_the_ablation_says_what_the_pipeline_does(reranked: Linker) -> None:
     spec.loader.exec_module(ablation)
     texts = {"shivering": "0006", "cold": "0006", "asthma": "0015", "tightness of the chest": "0010"}
     gold = [GoldMention("1", (Mention(t),), frozenset({f"CLINIC:{i}"})) for t, i in texts.items()]
-    gated = Linker(replace(reranked.bundle, reranker=_Gated(reranked.bundle.reranker, 0.3)))
+    gated = _gated(reranked, 0.3)
     judged = list(ablation.judge(gated, gold))
-    rows = {name: ablation.row(judged, p) for name, p in ablation.policies(gated.bundle.reranker.policy).items()}
+    rows = ablation.rows(gated, judged)
     modes = {"retrieval only": RerankMode.NEVER, "fused": RerankMode.ALWAYS, "gated": RerankMode.AUTO}
     for name, mode in modes.items():
         outcomes = judge(gated, gold, rerank=mode)
@@ -127,10 +127,8 @@ def test_the_ablation_says_what_the_pipeline_does(reranked: Linker) -> None:
     assert 0 < rows["gated"].read < rows["fused, protected"].read + 0.01 < rows["fused"].read == 1.0
 
 
-class _Gated:
-    def __init__(self, reranker, gate: float) -> None:
-        self.policy = replace(reranker.policy, gate=gate)
-        self.score = reranker.score
+def _gated(linker: Linker, gate: float) -> Linker:
+    return Linker(replace(linker.bundle, calibration=replace(linker.bundle.calibration, gate=gate)))
 
 
 def _reranker(folder: Path, **options: object) -> OnnxReranker:

@@ -13,7 +13,7 @@ from linker.errors import InvalidInput
 from linker.evaluation import calibration_error
 from linker.pipeline import Linker
 from linker.records import Candidate, MatchSource, Mention
-from training.calibration import DEPTH, Choices, Observed, fit, fit_weights, observe
+from training.calibration import DEPTH, Choices, Observed, fit, fit_gate, fit_weights, observe
 from training.judgement import FOLDS, Judgement, cross_validated, judge, left_out, threshold_for
 
 TRUE = {"level": 12.0, "gap": 25.0, "exact": 2.0, "lead": 1.0, "related": 0.0, "rerank": 0.0}
@@ -48,7 +48,6 @@ def corpus(name: str, choices: Choices, *, reranked: Choices | None = None, kept
         imitated=np.zeros(count, dtype=np.bool_),
         nil=~choices.right.any(axis=1),
         kept=np.arange(count) < kept * count,
-        gate=1.0,
         missing={},
     )
 
@@ -92,11 +91,48 @@ def test_mentions_are_judged_reranked_or_not_as_the_pipeline_would_have_it() -> 
     calibration = fit([both])
     assert calibration.reranked is not None
     assert dict(zip(FEATURES, calibration.reranked.features, strict=True))["rerank"] > 0.3
-    judged = judge(calibration, both)
+    judged = judge(replace(calibration, gate=1.0), both)
+    assert judged.read.tolist() == [False] * 200 + [True] * 200
     assert (judged.right[:200] == retrieved.right[:200, 0]).all()
     assert (judged.right[200:] == reranked.right[200:, 0]).all()
-    gated = judge(calibration, replace(both, gate=-1.0))
-    assert (gated.confidence == judge(calibration, corpus("retrieved", retrieved)).confidence).all()
+    alone = judge(calibration, corpus("retrieved", retrieved))
+    assert (judge(replace(calibration, gate=0.0), both).confidence == alone.confidence).all()
+    half = judge(replace(calibration, gate=0.5), both)
+    assert (half.read == judged.read & (alone.confidence <= 0.5)).all()
+    assert not alone.read.any()
+
+
+def test_the_gate_is_the_lowest_that_costs_no_corpus_an_answer() -> None:
+    retrieved = drawn(12, 400)
+    weights = fit([corpus("retrieved", retrieved)]).retrieved
+    sure = judge(fit([corpus("retrieved", retrieved)]), corpus("retrieved", retrieved)).confidence
+
+    def reread(name: str, gains: np.ndarray) -> Observed:
+        """Mentions that retrieval gets wrong, and the cross-encoder right where `gains`."""
+        wrong = replace(retrieved, right=np.zeros_like(retrieved.right))
+        right = np.zeros_like(retrieved.right)
+        right[gains, 0] = True
+        return corpus(name, wrong, reranked=replace(retrieved, right=right), kept=0.0)
+
+    below = reread("helped where unsure", sure < 0.4)
+    above = reread("helped where surer", sure < 0.7)
+    assert 0.35 < fit_gate([below], weights) < 0.45
+    assert 0.65 < fit_gate([below, above], weights) < 0.75
+    assert fit_gate([reread("never helped", sure < 0)], weights) == 0.0
+    assert fit_gate([reread("helped always", sure <= 1)], weights) >= sure.max()
+    assert fit_gate([corpus("without a cross-encoder", retrieved)], weights) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_calibration_keeps_every_corpus_as_right_as_its_gate_open(seed: int) -> None:
+    both = [
+        corpus(f"{n}", drawn(seed + n, 300), reranked=drawn(seed + 20 + n, 300, rerank=1.0), kept=0.3) for n in (0, 10)
+    ]
+    calibration = fit(both)
+    for each in both:
+        gated, ungated = judge(calibration, each), judge(replace(calibration, gate=1.0), each)
+        assert gated.right.mean() >= ungated.right.mean()
+        assert gated.read.sum() <= ungated.read.sum()
 
 
 def test_a_fold_is_judged_without_having_been_seen() -> None:
@@ -131,7 +167,7 @@ def test_too_few_notes_are_told() -> None:
 
 def judgement(confidence: list[float], right: list[bool]) -> Judgement:
     nothing = np.zeros(len(right), dtype=np.bool_)
-    return Judgement(np.array(confidence), np.array(right), nothing, nothing, np.array([""] * len(right)))
+    return Judgement(np.array(confidence), np.array(right), nothing, nothing, nothing, np.array([""] * len(right)))
 
 
 def test_a_threshold_gives_the_precision_it_is_for() -> None:

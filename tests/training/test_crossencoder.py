@@ -77,7 +77,7 @@ def test_what_is_served_is_what_was_trained(trained: Path, tmp_path: Path) -> No
     figures = json.loads((trained / "card.json").read_text())["metrics"]
     assert evaluate(linker, gold).overall.acc_at_1 == pytest.approx(figures["invented"]["acc@1"])
     assert isinstance(linker.bundle.reranker, OnnxReranker)
-    assert linker.bundle.reranker.policy.gate == settings["gate"]
+    assert linker.bundle.reranker.policy.weight == settings["weight"]
 
 
 def test_a_resumed_run_trains_on_the_same_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

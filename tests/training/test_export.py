@@ -45,7 +45,7 @@ NAMES = [
     "asthma attack",
 ]
 PAIRS = [(one, other) for one in NAMES for other in NAMES]
-SETTINGS = {"weight": 0.05, "gate": 0.9, "depth": 16, "context": 64, "other_names": 0}
+SETTINGS = {"weight": 0.05, "depth": 16, "context": 64, "other_names": 0}
 
 
 def shape(**changed: Any) -> Any:
@@ -182,13 +182,13 @@ def test_a_reranker_gives_the_logits_of_the_torch_model_and_the_same_bits_in_any
     if precision is Precision.INT8:
         for encoding, score in zip(encodings, got, strict=True):
             assert np.array_equal(session.run([encoding])[0], score)
-    assert OnnxReranker(out, names_of=lambda _: ()).policy.gate == 0.9
+    assert OnnxReranker(out, names_of=lambda _: ()).policy.weight == SETTINGS["weight"]
 
 
 def test_a_rerankers_settings_and_head_are_checked(base: Path, cross_encoder: Path, tmp_path: Path) -> None:
     reranker = read_reranker(cross_encoder)
-    with pytest.raises(InvalidInput, match=r"settings\.gate: expected a number"):
-        export(reranker, tmp_path / "out", card=Card(), max_length=48, settings={**SETTINGS, "gate": None})  # type: ignore[dict-item]
+    with pytest.raises(InvalidInput, match=r"settings\.weight: expected a number"):
+        export(reranker, tmp_path / "out", card=Card(), max_length=48, settings={**SETTINGS, "weight": None})  # type: ignore[dict-item]
     with pytest.raises(CheckpointError, match="another architecture.*missing"):
         read_reranker(base)
     two = save(transformers.BertForSequenceClassification(shape(num_labels=2)), tmp_path / "two")

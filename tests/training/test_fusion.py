@@ -1,4 +1,4 @@
-"""The table that chooses weight and gate says what the pipeline's own policy would do."""
+"""The table that chooses the weight says what the pipeline's own policy would do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from linker.outcomes import worst_rank
 from linker.records import Candidate, MatchSource
 from linker.reranking import Policy, is_certain
-from training.fusion import WEIGHTS, Scored, fit_gate, fit_weight, scored
+from training.fusion import WEIGHTS, Scored, fit_weight, scored
 from training.lists import CandidateList
 
 GOLD = frozenset({"X:0"})
@@ -20,8 +20,8 @@ unit = st.floats(0, 1, allow_subnormal=False)
 
 
 @st.composite
-def mentions(draw: st.DrawFn) -> tuple[list[Candidate], float]:
-    """Candidates with scores, and retrieval's confidence in the first; the gold is X:0."""
+def mentions(draw: st.DrawFn) -> list[Candidate]:
+    """Candidates with scores; the gold is X:0."""
     ids = draw(st.permutations([f"X:{n}" for n in range(draw(st.integers(1, 5)))]))
     nearness = sorted(draw(st.lists(unit, min_size=len(ids), max_size=len(ids))), reverse=True)
     exact = draw(st.integers(0, 2))
@@ -31,11 +31,10 @@ def mentions(draw: st.DrawFn) -> tuple[list[Candidate], float]:
         similarity = 1.0 if place < exact else near * 0.9
         score = draw(st.floats(-8, 8, allow_subnormal=False))
         found.append(Candidate(place, id_, id_, id_, "synonym", source, similarity, similarity, rerank_score=score))
-    # What is certain is above any gate here; a name of two concepts is never sure, which the table relies on.
-    return found, draw(unit) if exact < 2 else 0.0
+    return found
 
 
-def table(cases: list[tuple[list[Candidate], float]]) -> Scored:
+def table(cases: list[list[Candidate]]) -> Scored:
     lists = [
         CandidateList(
             mention="m",
@@ -43,29 +42,28 @@ def table(cases: list[tuple[list[Candidate], float]]) -> Scored:
             supports=tuple(c.support for c in found),
             right=tuple(c.concept_id in GOLD for c in found),
             certain=is_certain(found),
-            confidence=sure,
             group=number,
         )
-        for number, (found, sure) in enumerate(cases)
+        for number, found in enumerate(cases)
     ]
-    return scored(lists, [np.array([c.rerank_score or 0.0 for c in found]) for found, _ in cases])
+    return scored(lists, [np.array([c.rerank_score or 0.0 for c in found]) for found in cases])
 
 
 cases = st.lists(mentions(), min_size=1, max_size=6)
 
 
-@given(cases, st.sampled_from(WEIGHTS), unit)
-def test_accuracy_is_that_of_the_policy(cases: list[tuple[list[Candidate], float]], weight: float, gate: float) -> None:
-    assume(not any(_tied_by_chance(found, weight) for found, _ in cases))
-    policy = Policy(weight=weight, gate=gate)
+@given(cases, st.sampled_from(WEIGHTS))
+def test_accuracy_is_that_of_the_policy(cases: list[list[Candidate]], weight: float) -> None:
+    assume(not any(_tied_by_chance(found, weight) for found in cases))
+    policy = Policy(weight=weight)
     right = []
-    for found, sure in cases:
+    for found in cases:
         retrieved = [replace(c, rerank_score=None) for c in found]
-        order = retrieved if policy.leaves(retrieved, sure) else policy.order(found)
+        order = retrieved if policy.leaves(retrieved) else policy.order(found)
         # With a weight of 0 the scores are there and tell nothing: what is as near is tied all the same.
         seen = order if weight else [replace(c, rerank_score=None) for c in order]
         right.append(worst_rank(seen, GOLD) == 1)
-    assert table(cases).accuracy(weight=weight, gate=gate) == np.mean(right)
+    assert table(cases).accuracy(weight=weight) == np.mean(right)
 
 
 def _tied_by_chance(found: list[Candidate], weight: float) -> bool:
@@ -76,24 +74,20 @@ def _tied_by_chance(found: list[Candidate], weight: float) -> bool:
 
 
 @given(st.lists(cases, min_size=1, max_size=3))
-def test_no_corpus_falls_below_retrieval_nor_by_the_gate(corpora: list[list[tuple[list[Candidate], float]]]) -> None:
+def test_no_corpus_falls_below_retrieval(corpora: list[list[list[Candidate]]]) -> None:
     tables = [table(cases) for cases in corpora]
     weight = fit_weight(tables)
-    gate = fit_gate(tables, weight=weight)
     for each in tables:
         assert each.accuracy(weight=weight) >= each.accuracy(weight=0.0)
-        assert each.accuracy(weight=weight, gate=gate) >= each.accuracy(weight=weight)
-        assert each.read(gate).sum() <= each.read(1.0).sum()
 
 
 def test_a_score_that_helps_gets_a_weight_and_one_that_harms_none() -> None:
     def one(score: float) -> Scored:
         near = Candidate(0, "X:1", "a", "a", "synonym", MatchSource.DENSE, 0.9, 0.9, rerank_score=-score)
         right = Candidate(1, "X:0", "b", "b", "synonym", MatchSource.DENSE, 0.8, 0.8, rerank_score=score)
-        return table([([near, right], 0.4)])
+        return table([[near, right]])
 
     assert fit_weight([one(1.0)]) > 0
-    assert fit_gate([one(1.0)], weight=1.0) >= 0.4
     assert fit_weight([one(-1.0)]) == 0
 
 

@@ -11,11 +11,12 @@ from training.reliability import diagram, pooled, reliability
 
 
 def judgement(confidence: list[float], right: list[bool], imitated: int = 0, nil: int = 0) -> Judgement:
-    """The last `imitated` are imitated, and NIL; before them the last `nil` are NIL as they are."""
+    """The first was read. The last `imitated` are imitated, and NIL; before them the last `nil` are NIL as they are."""
     count = len(right)
     return Judgement(
         np.array(confidence),
         np.array(right),
+        np.arange(count) < 1,
         np.arange(count) >= count - imitated,
         np.arange(count) >= count - imitated - nil,
         np.array([""] * count),
@@ -27,6 +28,7 @@ def test_figures_are_of_the_mentions_as_they_are_but_for_nil() -> None:
         "x", judgement([1.0, 1.0, 0.1, 0.1, 0.9], [True, True, False, False, False], 2), threshold=0.5
     )
     assert figures.mentions == 3
+    assert figures.read == pytest.approx(1 / 3)
     assert figures.answered == pytest.approx(2 / 3)
     assert figures.precision == 1.0
     assert figures.coverage_at == {

@@ -26,8 +26,8 @@ def crossencoder(
     are linked with, and `names`, each a bundle whose own names are mentions, so many lists of them; and tables `dev`,
     each a corpus and a bundle. A dictionary made from a corpus holds its mentions: link them with another one.
 
-    The weight of its score beside the similarity, and the gate, are chosen on dev, where acc@1 is
-    that of the pipeline.
+    The weight of its score beside the similarity is chosen on dev, where acc@1 is that of the pipeline when it reads
+    every mention but unique exact hits. Whom it need not read is for `linker train calibrate` to say.
     """
     try:
         from training.crossencoder import RERANKER, CrossEncoderRecipe, train_crossencoder
@@ -43,7 +43,5 @@ def crossencoder(
     early = ", stopped early" if outcome.stopped_early else ""
     console = stdout()
     console.print(f"{out}: {outcome.steps:,} steps{early}; best at step {outcome.best_step:,}", soft_wrap=True)
-    console.print(
-        f"  dev acc@1 {outcome.best:.4f}, weight {fitted['weight']}, gate {fitted['gate']:.4f}", soft_wrap=True
-    )
+    console.print(f"  dev acc@1 {outcome.best:.4f}, weight {fitted['weight']}", soft_wrap=True)
     console.print(f"The model is in {out / 'best'}. Next: linker export {out} --out models/reranker", soft_wrap=True)

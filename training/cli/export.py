@@ -43,9 +43,7 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     pooling: Annotated[Pooling | None, typer.Option(help="For an encoder that states none: cls for SapBERT.")] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(
-            help="JSON of a reranker: weight, gate, depth, context, other_names. MODEL's reranker.json without it."
-        ),
+        typer.Option(help="JSON of a reranker: weight, depth, context, other_names. MODEL's reranker.json without it."),
     ] = None,
     drop_calibration: Annotated[
         bool,
@@ -100,7 +98,7 @@ def _read_settings(folder: Path, path: Path | None) -> Mapping[str, float]:
     path = path or folder / SETTINGS
     if not path.is_file():
         raise InvalidInput(
-            f"{path}: expected what `linker train crossencoder` leaves there: a JSON object of numbers weight, gate, "
+            f"{path}: expected what `linker train crossencoder` leaves there: a JSON object of numbers weight, "
             f"depth, context, other_names and perhaps max_length",
             field="settings",
         )
