@@ -14,7 +14,7 @@ import numpy as np
 
 from linker.console import progress
 from linker.decision import FILE as CALIBRATION
-from linker.decision import read_calibration
+from linker.decision import UNFITTED, Calibration, read_calibration
 from linker.encoding import OnnxEncoder
 from linker.inference import FILES as MODEL_FILES
 from linker.inference import read_config
@@ -32,13 +32,14 @@ SLICE = 4096  # texts encoded between two steps of the progress bar: enough to f
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build made."""
+    """What a build made. fitted: the encoder came with a calibration."""
 
     concepts: int
     names: int
     distinct_names: int
     skipped_names: int
     size: int
+    fitted: bool
 
 
 def build(
@@ -53,14 +54,17 @@ def build(
 ) -> Built:
     """Make the bundle `out` from `sources`, replacing an older one there in one step.
 
-    encoder: directory with model.onnx, tokenizer.json, config.json and calibration.json; reranker: the first three.
-    lenient: drop parents that no source defines.
+    encoder, reranker: directories with model.onnx, tokenizer.json and config.json. An encoder without calibration.json
+    gets `UNFITTED`. lenient: drop parents that no source defines.
 
-    Raises `SourceError` or `BuildError`; the older bundle is then untouched.
+    Raises `SourceError`, `BuildError`, or `BundleCorrupt` for a calibration.json that is none; the older bundle is then
+    untouched.
     """
     _check_target(out)
-    calibration = encoder / CALIBRATION
-    read_calibration(calibration)
+    for model in filter(None, (encoder, reranker)):
+        _check_model(model)
+    fitted = (encoder / CALIBRATION).is_file()
+    calibration = read_calibration(encoder / CALIBRATION) if fitted else UNFITTED
     tables = collect(sources, language=language, lenient=lenient)
     try:
         with publish(out) as staging:
@@ -72,7 +76,7 @@ def build(
     except (OSError, RuntimeError) as error:  # FAISS reports a failed write as RuntimeError
         raise BuildError(f"{out}: cannot write the bundle: {error}") from error
     size = sum(entry.size for entry in manifest.files.values())
-    return Built(len(tables.concepts), len(tables.names), distinct, tables.skipped, size)
+    return Built(len(tables.concepts), len(tables.names), distinct, tables.skipped, size, fitted)
 
 
 def _check_target(out: Path) -> None:
@@ -80,8 +84,13 @@ def _check_target(out: Path) -> None:
         raise BuildError(f"{out}: exists and is not a bundle; choose another --out or move it away")
 
 
-def _copy_models(encoder: Path, reranker: Path | None, calibration: Path, staging: Path) -> None:
-    shutil.copyfile(calibration, staging / CALIBRATION)
+def _check_model(directory: Path) -> None:
+    if missing := [name for name in MODEL_FILES if not (directory / name).is_file()]:
+        raise BuildError(f"{directory}: expected a model that `linker export` wrote, and it has no {missing[0]}")
+
+
+def _copy_models(encoder: Path, reranker: Path | None, calibration: Calibration, staging: Path) -> None:
+    (staging / CALIBRATION).write_bytes(calibration.to_json())
     for name, directory in (("encoder", encoder), ("reranker", reranker)):
         if directory is not None:
             (staging / name).mkdir()

@@ -36,7 +36,9 @@ def build(
         str, typer.Option(metavar="TAG", help="Language (BCP-47) of names whose source does not say.")
     ] = "",
     prefix: Annotated[str, typer.Option(help="Prefix for bare concept ids: MESH makes D009203 MESH:D009203.")] = "",
-    encoder: Annotated[Path, typer.Option(metavar="DIR", help="Exported encoder with its calibration.json.")] = ENCODER,
+    encoder: Annotated[
+        Path, typer.Option(metavar="DIR", help="Exported encoder, with its calibration.json if it has one.")
+    ] = ENCODER,
     reranker: Annotated[Path | None, typer.Option(metavar="DIR", help="Exported cross-encoder.")] = None,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Drop parents that no source defines, instead of refusing.")
@@ -65,6 +67,13 @@ def build(
         f"{out}: {built.concepts:,} concepts, {built.names:,} names ({built.distinct_names:,} distinct), "
         f"{built.size / 2**20:.1f} MiB{skipped}"
     )
+    if not built.fitted:
+        stderr.print(
+            f"warning: confidences are not calibrated for the encoder in {encoder}; fit them: linker train calibrate "
+            f"--bundle {out} --corpus GOLD --out {out}-calibration --into {out} --into {encoder}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _read(source: str, *, language: str, prefix: str) -> Source:

@@ -13,6 +13,8 @@ from rich.text import Text
 from linker.bundles import DEFAULT, bundle_path
 from linker.cli.shared import BundleOption, JsonOption
 from linker.console import stdout
+from linker.decision import FILE as CALIBRATION
+from linker.decision import Calibration, read_calibration
 from linker.errors import InvalidInput
 from linker.identifiers import split_curie, system_uri
 from linker.manifest import Manifest, read_manifest, verify
@@ -28,16 +30,23 @@ def inspect(bundle: BundleArgument = DEFAULT, as_json: JsonOption = False) -> No
     path = bundle_path(bundle)
     manifest, digest = read_manifest(path)
     verify(path, manifest)
+    calibration = read_calibration(path / CALIBRATION)
     if as_json:
-        typer.echo(json.dumps({"path": str(path), "digest": digest, **asdict(manifest)}, indent=2, ensure_ascii=False))
+        value = {
+            "path": str(path),
+            "digest": digest,
+            **asdict(manifest),
+            "calibration": json.loads(calibration.to_json()),
+        }
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
         return
     console = stdout()
-    console.print(_summary(str(path), digest, manifest))
+    console.print(_summary(str(path), digest, manifest, calibration))
     console.print(_releases(manifest))
     console.print(_files(manifest))
 
 
-def _summary(path: str, digest: str, manifest: Manifest) -> Table:
+def _summary(path: str, digest: str, manifest: Manifest, calibration: Calibration) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     counts = manifest.counts
     codes = {k.removeprefix("codes_"): n for k, n in counts.items() if k.startswith("codes_")}
@@ -51,6 +60,7 @@ def _summary(path: str, digest: str, manifest: Manifest) -> Table:
         "codes": ", ".join(f"{system} {n:,}" for system, n in codes.items()) or "none",
         "encoder": f"{manifest.encoder.name}, {manifest.encoder.dimension} dimensions, {manifest.encoder.digest[:12]}",
         "reranker": f"{manifest.reranker.name}, {manifest.reranker.digest[:12]}" if manifest.reranker else "none",
+        "calibration": f"fitted on {calibration.fitted_on}",
         "index": f"{manifest.index.kind}, {manifest.index.vectors:,} vectors",
     }
     for key, value in rows.items():

@@ -98,7 +98,8 @@ def test_inspect_tells_what_the_manifest_holds(run, bundle: Path) -> None:
     assert value["counts"]["concepts"] == 16
     assert value["languages"] == {"en": 24, "es": 3}
     table = run("inspect", bundle).out
-    for word in (value["digest"], "en 24", "DEMO 11", "clinic", "index.faiss"):
+    fitted_on = f"fitted on {value['calibration']['fitted_on']}"
+    for word in (value["digest"], "en 24", "DEMO 11", "clinic", "index.faiss", fitted_on):
         assert word in table
 
 

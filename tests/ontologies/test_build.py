@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from linker import Linker
 from linker.bundle import open_bundle
+from linker.cli import app
+from linker.decision import UNFITTED
 from linker.errors import BundleCorrupt
+from linker.inference import FILES as MODEL_FILES
 from ontologies.build import build
 from ontologies.errors import BuildError, SourceError
 from ontologies.readers import read
@@ -125,10 +130,38 @@ def test_only_a_bundle_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "out/thesis.txt").read_text() == "years of work"
 
 
-def test_an_encoder_without_calibration_is_refused(tmp_path: Path, clinic_tsv: Path) -> None:
+def test_an_encoder_that_nothing_was_fitted_for_is_served_with_defaults_and_told(
+    tmp_path: Path, clinic_tsv: Path
+) -> None:
+    for name in MODEL_FILES:
+        (tmp_path / "encoder").mkdir(exist_ok=True)
+        shutil.copyfile(ENCODER / name, tmp_path / "encoder" / name)
+    out, arguments = tmp_path / "out", [str(clinic_tsv), "--encoder", str(tmp_path / "encoder")]
+    built = CliRunner().invoke(app, ["build", *arguments, "--out", str(out)], catch_exceptions=False)
+    [warning] = [line for line in built.stderr.splitlines() if line.startswith("warning")]
+    assert "not calibrated" in warning
+    assert f"linker train calibrate --bundle {out}" in warning
+    shown = CliRunner().invoke(app, ["inspect", str(out)], catch_exceptions=False)
+    assert UNFITTED.fitted_on in shown.stdout
+    linker = Linker.open(out)
+    assert linker.bundle.calibration == UNFITTED
+    sure, unsure = linker.link(["heart attack", "brass band"])
+    assert sure.concept is not None
+    assert unsure.concept is None
+
+
+def test_a_model_or_a_calibration_that_is_none_is_refused(tmp_path: Path, clinic_tsv: Path) -> None:
+    encoder, out = tmp_path / "encoder", tmp_path / "out"
+    shutil.copytree(ENCODER, encoder)
+    (encoder / "calibration.json").write_text("{}")
     with pytest.raises(BundleCorrupt, match=r"calibration\.json"):
-        build([read(clinic_tsv)], tmp_path / "out", encoder=tmp_path)
-    assert not (tmp_path / "out").exists()
+        build([read(clinic_tsv)], out, encoder=encoder)
+    (encoder / "model.onnx").unlink()
+    with pytest.raises(BuildError, match=r"linker export.*no model\.onnx"):
+        build([read(clinic_tsv)], out, encoder=encoder)
+    with pytest.raises(BuildError, match=r"linker export.*no config\.json"):
+        build([read(clinic_tsv)], out, encoder=ENCODER, reranker=tmp_path)
+    assert not out.exists()
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, clinic_tsv: Path) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 pytest.importorskip("scipy", reason="needs the extra `train`")
 pytest.importorskip("matplotlib", reason="needs the extra `train`")
 
-from linker.decision import read_calibration
+from linker.decision import UNFITTED, read_calibration
 from linker.errors import InvalidInput
 from linker.manifest import MANIFEST
 from linker.pipeline import Linker
@@ -89,6 +89,15 @@ def test_a_bundle_is_calibrated_on_its_own_gold(
     assert after.bundle.manifest.index == before.bundle.manifest.index
     assert before.link(["asthma"])[0].concept == before.link(["asthma"])[0].concept  # who has the old one open keeps it
     assert (bundle / MANIFEST).read_bytes() != (bundle_copy / MANIFEST).read_bytes()
+
+
+def test_a_bundle_with_the_defaults_gets_a_calibration_of_its_own(
+    bundle_copy: Path, corpus: Path, tmp_path: Path
+) -> None:
+    place(UNFITTED, bundle_copy)
+    run(*f"--bundle {bundle_copy} --corpus {corpus} --out {tmp_path} --into {bundle_copy}".split())
+    calibration = Linker.open(bundle_copy).bundle.calibration
+    assert calibration.fitted_on != UNFITTED.fitted_on
 
 
 def test_gold_that_the_bundle_lacks_is_told(
