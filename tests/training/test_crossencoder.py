@@ -22,7 +22,7 @@ from ontologies.build import build
 from ontologies.records import Name
 from ontologies.starter import ENCODER
 from training import smoke
-from training.crossencoder import CrossEncoderRecipe, train_crossencoder
+from training.crossencoder import CrossEncoderRecipe, new_model, train_crossencoder
 from training.lists import read_lists
 from training.listwise import PairLogits
 from training.recipes import read_recipe
@@ -78,6 +78,23 @@ def test_what_is_served_is_what_was_trained(trained: Path, tmp_path: Path) -> No
     assert evaluate(linker, gold).overall.acc_at_1 == pytest.approx(figures["invented"]["acc@1"])
     assert isinstance(linker.bundle.reranker, OnnxReranker)
     assert linker.bundle.reranker.policy.weight == settings["weight"]
+
+
+def test_a_base_with_a_plain_vocabulary_reads_the_same_pairs(tmp_path: Path) -> None:
+    """A folder with vocab.txt only, as older models have it, gives the tokens of one with tokenizer.json."""
+    smoke.write_invented_base(tmp_path)
+
+    def read() -> tuple[list[int], list[int]]:
+        tokenizer = new_model(str(tmp_path)).tokenizer.backend_tokenizer
+        encoding = tokenizer.encode("renal Ache", "acute kidney pain; renal colic")
+        return encoding.ids, encoding.type_ids
+
+    before = read()
+    vocabulary = json.loads((tmp_path / "tokenizer.json").read_text())["model"]["vocab"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(vocabulary, key=vocabulary.get)))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).unlink()
+    assert read() == before
 
 
 def test_a_resumed_run_trains_on_the_same_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
