@@ -240,7 +240,7 @@ def _mine(recipe: CrossEncoderRecipe, folder: Path) -> None:
                 linkers[bundle] = opened.enter_context(_opened(bundle))
             miner = Miner(linkers[bundle], recipe.lists, seed=recipe.seed)
             lists = make(miner)
-            report[what] = asdict(miner.tally)
+            report[what] = miner.tally.figures()
             stderr.print(_told(what, miner.tally), markup=False, soft_wrap=True)
             return lists
 

@@ -6,7 +6,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -67,6 +67,10 @@ class Tally:
     certain_left_out: int = 0
     repeated: int = 0
     missing: Counter[str] = field(default_factory=Counter)
+
+    def figures(self) -> dict[str, object]:
+        """As JSON has it. (Before Python 3.12 `asdict` makes a Counter of a Counter's pairs.)"""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 def write_lists(lists: Iterable[CandidateList], path: Path) -> None:

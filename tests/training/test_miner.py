@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def test_a_gold_that_the_bundle_lacks_is_counted_and_an_empty_one_teaches_none(i
     made = miner(invented)
     [nil] = made.from_gold([gold("renal pain", "X:1"), gold("renal ache", "X:1", "X:2"), gold("brass band")])
     assert made.tally.missing == {"X:1": 2, "X:2": 1}
+    assert json.loads(json.dumps(made.tally.figures()))["missing"] == {"X:1": 2, "X:2": 1}
     assert not any(nil.right)
 
 
