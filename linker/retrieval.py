@@ -73,6 +73,12 @@ def smooth_maximum(cosines: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return pooled
 
 
+def _scaled(embeddings: Embeddings) -> tuple[Embeddings, Embeddings]:
+    """Queries as whole numbers of a signed byte, (n, dimension), and the scale of each, (n, 1)."""
+    scales = np.float32(127.0) / np.maximum(np.abs(embeddings).max(axis=1, keepdims=True), np.float32(1e-6))
+    return np.rint(embeddings * scales), scales
+
+
 class Retriever:
     """Finds candidates. Immutable after opening and safe to share between threads."""
 
@@ -101,6 +107,13 @@ class Retriever:
         mask = self._mask(wanted) if wanted else None
         nearest = self._nearest_concepts(embeddings, depth, mask)
         return [self._candidates(name, near, depth, mask) for name, near in zip(names, nearest, strict=True)]
+
+    def similarities(self, embedding: Embeddings, rows: Sequence[int]) -> NDArray[np.float32]:
+        """Cosines, (n,), of a mention's unit row, (dimension,), with the names at n rows, as `retrieve` gives them."""
+        query, scale = _scaled(embedding[None])
+        products = self._index.reconstruct_batch(np.array(rows, dtype=np.int64)) @ query[0]
+        cosines: NDArray[np.float32] = np.clip(products / (self._scale * scale[0]), -1.0, 1.0)
+        return cosines
 
     def _candidates(self, name: str, near: list[_Near], depth: int, mask: NDArray[np.bool_] | None) -> list[Candidate]:
         exact = self._exact_concepts(name, mask)[:depth]
@@ -198,8 +211,8 @@ class Retriever:
             bits = np.packbits(mask, bitorder="little")
             selector = faiss.IDSelectorBitmap(mask.size, faiss.swig_ptr(bits))
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # SWIG takes it
-        scales = np.float32(127.0) / np.maximum(np.abs(embeddings).max(axis=1, keepdims=True), np.float32(1e-6))
-        products, rows = self._index.search(np.rint(embeddings * scales), fetch, params=parameters)
+        queries, scales = _scaled(embeddings)
+        products, rows = self._index.search(queries, fetch, params=parameters)
         return np.clip(products / (self._scale * scales), -1.0, 1.0), rows
 
     def _mask(self, wanted: ConceptFilter) -> NDArray[np.bool_]:

@@ -75,6 +75,13 @@ def _ints(array: pa.Array) -> NDArray[np.int32]:
     return values
 
 
+def _rows_of(concept: int, concepts: NDArray[np.int32]) -> range:
+    """Where the ascending `concepts` name this one."""
+    # Of another type than the column, the keys would have the whole of it converted first.
+    begin, end = np.searchsorted(concepts, np.array([concept, concept + 1], dtype=concepts.dtype))
+    return range(begin, end)
+
+
 class _SortedStrings(Sequence[bytes]):
     """A sorted string column as UTF-8, whose byte order is code-point order."""
 
@@ -187,21 +194,24 @@ class Terminology:
 
     def codes(self, concept: int) -> tuple[Code, ...]:
         """The concept's codes in other vocabularies, by system and code."""
-        begin, end = np.searchsorted(self._crosswalk_concepts, [concept, concept + 1])
         table = self._crosswalk
         return tuple(
             Code(table["system"][i].as_py(), table["code"][i].as_py(), table["relation"][i].as_py())
-            for i in range(begin, end)
+            for i in _rows_of(concept, self._crosswalk_concepts)
         )
 
     def name(self, row: int) -> str:
         """The name at a row of the index."""
         return str(self._names["name"][row].as_py())
 
+    def name_rows(self, concept: int) -> range:
+        """Rows of the index that are the names of the concept at a row."""
+        return _rows_of(concept, self.concept_of_name)
+
     def names(self, concept: int) -> list[str]:
         """Every name of the concept at a row, in the order of the bundle."""
-        begin, end = np.searchsorted(self.concept_of_name, [concept, concept + 1])
-        names: list[str] = self._names["name"][begin:end].to_pylist()
+        rows = self.name_rows(concept)
+        names: list[str] = self._names["name"][rows.start : rows.stop].to_pylist()
         return names
 
     def term_type(self, row: int) -> str:
@@ -211,7 +221,6 @@ class Terminology:
     def concept(self, concept_id: str) -> ConceptRecord:
         """All about one concept. Raises `NotFound`."""
         concept = self.row(concept_id)
-        begin, end = np.searchsorted(self.concept_of_name, [concept, concept + 1])
         columns = [self._names[column] for column in ("name", "language", "term_type", "source")]
         return ConceptRecord(
             concept=concept,
@@ -221,7 +230,7 @@ class Terminology:
             definition=str(self._concepts["definition"][concept].as_py()),
             parents=tuple(self._concepts["parents"][concept].as_py()),
             retired=bool(self._concepts["retired"][concept].as_py()),
-            names=tuple(Name(*(str(column[i].as_py()) for column in columns)) for i in range(begin, end)),
+            names=tuple(Name(*(str(column[i].as_py()) for column in columns)) for i in self.name_rows(concept)),
             codes=self.codes(concept),
         )
 

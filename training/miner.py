@@ -18,7 +18,7 @@ from linker.errors import InvalidInput
 from linker.outcomes import identifiers
 from linker.perturbation import perturb
 from linker.pipeline import Linker, Options
-from linker.records import Candidate, MatchSource, Mention, RerankMode
+from linker.records import Candidate, Embeddings, MatchSource, Mention, RerankMode
 from linker.reranking import is_certain, write_candidate, write_mention
 from linker.retrieval import smooth_maximum
 from linker.surface import normalise
@@ -154,23 +154,22 @@ class Miner:
 
     def _under_best_name(self, wanted: Sequence[tuple[str, int | None, frozenset[str]]]) -> list[Candidate | None]:
         """Each (mention, concept row, normalised names to hide) as a candidate under its name nearest the mention."""
-        names = [
-            [] if concept is None else [n for n in self._terminology.names(concept) if normalise(n) not in hidden]
-            for _, concept, hidden in wanted
+        embeddings, _ = self._linker.bundle.encoder.encode([normalise(text) for text, _, _ in wanted])
+        return [
+            None if concept is None else self._own(concept, hidden, embedding)
+            for (_, concept, hidden), embedding in zip(wanted, embeddings, strict=True)
         ]
-        texts = [normalise(text) for text, _, _ in wanted] + [normalise(n) for given in names for n in given]
-        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        embeddings, _ = self._linker.bundle.encoder.encode(list(rows))
-        made: list[Candidate | None] = []
-        for (text, concept, hidden), given in zip(wanted, names, strict=True):
-            if concept is None or not given:
-                made.append(None)
-                continue
-            similarities = embeddings[[rows[normalise(n)] for n in given]] @ embeddings[rows[normalise(text)]]
-            best = int(similarities.argmax())
-            own = self._candidate(concept, given[best], hidden)
-            made.append(replace(own, similarity=float(similarities[best]), support=float(smooth_maximum(similarities))))
-        return made
+
+    def _own(self, concept: int, hidden: frozenset[str], embedding: Embeddings) -> Candidate | None:
+        """The concept as retrieval would find it for a mention's unit row, (dimension,), without its hidden names."""
+        terminology = self._terminology
+        rows = [row for row in terminology.name_rows(concept) if normalise(terminology.name(row)) not in hidden]
+        if not rows:
+            return None
+        similarities = self._linker.bundle.retriever.similarities(embedding, rows)
+        best = int(similarities.argmax())
+        own = self._candidate(concept, terminology.name(rows[best]), hidden)
+        return replace(own, similarity=float(similarities[best]), support=float(smooth_maximum(similarities)))
 
     def _candidate(self, concept: int, name: str, hidden: frozenset[str]) -> Candidate:
         preferred = self._terminology.preferred_name(concept)

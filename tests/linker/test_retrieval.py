@@ -57,6 +57,20 @@ def test_support_is_the_smooth_maximum_over_the_names_of_a_concept(linker: Linke
             assert candidate.similarity == pytest.approx(float(cosines.max()), abs=0.02)
 
 
+def test_similarities_with_names_are_those_of_the_candidates(linker: Linker) -> None:
+    retriever, terminology = linker.bundle.retriever, linker.bundle.terminology
+    for mention in MENTIONS:
+        [query] = linker.bundle.encoder.encode([normalise(mention)])[0]
+        for candidate in retrieve(linker, [mention], 20)[0]:
+            rows = terminology.name_rows(candidate.concept)
+            assert [terminology.name(row) for row in rows] == terminology.names(candidate.concept)
+            cosines = retriever.similarities(query, rows)
+            if candidate.source is MatchSource.DENSE:
+                assert candidate.similarity == pytest.approx(float(cosines.max()), abs=1e-6)
+                assert candidate.matched_name == terminology.name(rows[int(cosines.argmax())])
+                assert candidate.support == pytest.approx(float(smooth_maximum(cosines)), abs=1e-6)
+
+
 def test_names_beyond_the_pool_say_nothing(build_bundle) -> None:
     """Of 300 equals it is chance which are fetched; none of them adds to what another concept says."""
     shared = "".join(f"A:{n:04d}\tswollen joint\n" for n in range(300))
