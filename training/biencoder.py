@@ -8,6 +8,7 @@ same rows.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -50,7 +51,8 @@ class BiencoderRecipe(Recipe):
     base: a model folder, the name of a model on the hub, a run folder, or `invented`. max_length: tokens of a name that
     training reads. source: ontologies whose names are learned. gold: mentions that are learned as names of their
     concept. dev: what decides which model is best. teacher: a sentence encoder whose cosines are imitated.
-    merge_with_base: share of the base's weights in the result; "auto" is the best on dev of none, 1/4, 1/2 and 3/4.
+    merge_with_base: share of the base's weights averaged into the last model, which is the result where nothing was
+    better on dev; "auto" tries none, 1/4, 1/2 and 3/4.
     licence: of the weights that come out, for the model card.
     """
 
@@ -198,27 +200,32 @@ def _teacher(session: _Session, names: Names, rows: Numbers) -> Embeddings | Non
 
 
 def _merge(session: _Session, devs: Sequence[DevSet], base: Mapping[str, Any], outcome: Outcome) -> float:
-    """Put the asked share of the base into the best model. What has been merged before a kill is not merged again."""
-    run, wanted = session.run, session.recipe.merge_with_base
+    """Put the asked share of the base into the last model, and keep that if nothing was better on dev.
+
+    The last, since a model that alone is worse than its base may be better than both when averaged with it. What has
+    been merged before a kill is not merged again.
+    """
+    run, wanted, last = session.run, session.recipe.merge_with_base, session.run.last_checkpoint()
     done = run.best / MERGED
     if done.is_file():
         return float(json.loads(done.read_bytes())["merge_with_base"])
-    shares = _SHARES if wanted == "auto" else (wanted,)
-    if shares == (0.0,) or outcome.best_step == 0:
+    if wanted == 0.0 or last is None:
         return 0.0
-    trained = load_base(str(run.best)).state_dict()
+    trained = load_base(str(last[1])).state_dict()
     scored = []
-    for share in shares:
+    for share in _SHARES if wanted == "auto" else (wanted,):
         session.model.load_state_dict(interpolated(trained, base, share))
         measured = figures(devs, session.embed) if devs else {}
         run.log(outcome.steps, merge_with_base=share, **{f"merged {name}": value for name, value in measured.items()})
-        scored.append((measured.get(FIGURE, 0.0), -share))
-    share = -max(scored)[1]  # the least of the base where several are equal
-    session.model.load_state_dict(interpolated(trained, base, share))
+        scored.append((measured.get(FIGURE, math.inf), -share))
+    reached, negated = max(scored)  # the least of the base where several are equal
+    if negated == 0.0 or reached <= (outcome.best or 0.0):
+        return 0.0
+    session.model.load_state_dict(interpolated(trained, base, -negated))
     with publish(run.best) as staging:
         session.save(staging)
-        (staging / MERGED).write_text(json.dumps({"merge_with_base": share}) + "\n")
-    return share
+        (staging / MERGED).write_text(json.dumps({"merge_with_base": -negated}) + "\n")
+    return -negated
 
 
 def _card(recipe: BiencoderRecipe, devs: Sequence[DevSet], trained: Trained) -> Card:
