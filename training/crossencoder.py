@@ -49,12 +49,13 @@ _SHOWN = 10  # missing gold ids named on the terminal; the report has all
 class Gold(Section):
     """A gold corpus and the bundle that its mentions are linked with; `prefix` makes bare gold ids CURIEs.
 
-    A dictionary made from the corpus itself holds its mentions: link them with another one.
+    lists: at most so many for training, drawn at random; 0 is all. A dictionary made from the corpus itself holds its mentions: link them with another one.
     """
 
     corpus: Place
     bundle: Place
     prefix: str = ""
+    lists: int = Field(default=0, ge=0)
 
     def mentions(self) -> list[GoldMention]:
         """Every gold mention. Raises `InvalidInput`."""
@@ -267,7 +268,7 @@ def _opened(bundle: str) -> Iterator[Linker]:
 
 
 def _from_gold(gold: Gold, miner: Miner) -> list[CandidateList]:
-    return miner.from_gold(gold.mentions())
+    return miner.from_gold(gold.mentions(), limit=gold.lists)
 
 
 def _dev(gold: Gold, miner: Miner) -> list[CandidateList]:

@@ -40,8 +40,8 @@ class Miner:
         self._rng = Random(seed)  # noqa: S311 - no secret
         self.tally = Tally()
 
-    def from_gold(self, mentions: Sequence[GoldMention]) -> list[CandidateList]:
-        """Training lists of gold mentions, each distinct mention and gold once.
+    def from_gold(self, mentions: Sequence[GoldMention], *, limit: int = 0) -> list[CandidateList]:
+        """Training lists of gold mentions, each distinct mention and gold once; at most `limit`, at random, if not 0.
 
         Mentions whose gold the bundle lacks are left out and tallied; an empty gold is a list without a right answer.
         """
@@ -58,7 +58,11 @@ class Miner:
             for mention, candidates in zip(batch, found, strict=True):
                 own = None if any(_right(candidates, mention.gold)) else next(inserted)
                 self._add(lists, mention, candidates, own)
-        return list(lists.values())
+        made = list(lists.values())
+        if limit and len(made) > limit:
+            made = [made[row] for row in sorted(self._rng.sample(range(len(made)), limit))]
+            self.tally.lists = limit
+        return made
 
     def _add(
         self,

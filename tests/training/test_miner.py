@@ -133,3 +133,12 @@ def test_lists_read_back_as_written_and_a_broken_file_is_told(invented: Linker, 
     (tmp_path / "lists.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InvalidInput, match="lists.gz"):
         read_lists(tmp_path / "lists.gz")
+
+
+def test_a_limit_draws_from_all_lists(invented: Linker) -> None:
+    whole = miner(invented).from_gold(smoke.invented_corpus())
+    made = miner(invented)
+    some = made.from_gold(smoke.invented_corpus(), limit=5)
+    assert len(some) == made.tally.lists == 5
+    assert all(each in whole for each in some)
+    assert some != whole[:5]
