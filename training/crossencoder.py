@@ -49,7 +49,8 @@ _SHOWN = 10  # missing gold ids named on the terminal; the report has all
 class Gold(Section):
     """A gold corpus and the bundle that its mentions are linked with; `prefix` makes bare gold ids CURIEs.
 
-    lists: at most so many for training, drawn at random; 0 is all. A dictionary made from the corpus itself holds its mentions: link them with another one.
+    lists: at most so many for training, drawn at random; 0 is all. A dictionary made from the corpus itself holds its
+    mentions: link them with another one.
     """
 
     corpus: Place
