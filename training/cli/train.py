@@ -76,12 +76,14 @@ def biencoder(
     trained = train_biencoder(settings, out, resume=resume)
     outcome = trained.outcome
     early = ", stopped early" if outcome.stopped_early else ""
-    merged = f", {trained.merged:.0%} of the base merged in" if trained.merged else ""
+    best = f"step {outcome.best_step:,}"
+    if trained.merged:
+        best = f"step {outcome.steps:,} averaged with {trained.merged:.0%} of the base"
     console = stdout()
-    console.print(f"{out}: {outcome.steps:,} steps{early}; best at step {outcome.best_step:,}{merged}", soft_wrap=True)
+    console.print(f"{out}: {outcome.steps:,} steps{early}; best is {best}", soft_wrap=True)
     for figure, value in trained.best.items():
         console.print(f"  dev {figure}: {value:.4f}{_from(trained.base, figure)}", soft_wrap=True)
-    if outcome.best_step == 0:
+    if outcome.best_step == 0 and not trained.merged:
         stderr.print("Training made the base no better: best/ is the base. Try another learning rate or more pairs.")
     console.print(f"The model is in {out / 'best'}. Next: linker export {out} --out models/encoder", soft_wrap=True)
 
