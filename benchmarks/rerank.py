@@ -3,7 +3,7 @@
     python benchmarks/rerank.py --bundle medic --corpus ncbi/dev.jsonl.xz [--bundle ... --corpus ...] [--reranker DIR]
 
 retrieval only: no reranker. rerank everything: every mention is read, the score alone decides. protected: as that, but
-a unique exact hit keeps its place. fused: every mention is read, similarity + weight x score decides. fused,
+a unique exact hit keeps its place. fused: every mention is read, support + weight x score decides. fused,
 protected: both. gated: as that, and what retrieval alone is surer of than the gate of the bundle's calibration is not
 read either; this is what the pipeline does. Each candidate is scored once; the policies are those of linker.reranking.
 """

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from random import Random
 from typing import Annotated
 
 import typer
@@ -33,11 +32,10 @@ Row = tuple[str, str, str, str]  # concept id, name, language, codes
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table to write: from which tables of names, whether its codes are exact, and what share of its concepts."""
+    """A table to write: from which tables of names, and whether its codes are exact."""
 
     names: tuple[str, ...]
     exact: bool = False
-    share: float = 1.0
 
 
 SOURCES = {
@@ -89,8 +87,7 @@ def _rows(folder: Path, table: Table) -> Iterator[Row]:
             concept_id = raw_id.replace("Orphanet:", "ORPHA:")
             spelled = _without_tag(name) if kind == "FSN" else name
             key = concept_id, normalise(spelled)
-            kept = Random(concept_id).random() < table.share  # noqa: S311 - no secret
-            if language == "en" and kept and key[1] and key not in seen and len(spelled) <= _LONGEST:
+            if language == "en" and key[1] and key not in seen and len(spelled) <= _LONGEST:
                 seen.add(key)
                 yield concept_id, spelled.strip().replace("\t", " "), "en", "|".join(codes.pop(concept_id, ()))
 

@@ -26,7 +26,7 @@ def crossencoder(
     are linked with, and `names`, each a bundle whose own names are mentions, so many lists of them; and tables `dev`,
     each a corpus and a bundle. A dictionary made from a corpus holds its mentions: link them with another one.
 
-    The weight of its score beside the similarity is chosen on dev, where acc@1 is that of the pipeline when it reads
+    The weight of its score beside retrieval's support is chosen on dev, where acc@1 is that of the pipeline when it reads
     every mention but unique exact hits. Whom it need not read is for `linker train calibrate` to say.
     """
     try:
