@@ -26,8 +26,8 @@ def crossencoder(
     are linked with, and `names`, each a bundle whose own names are mentions, so many lists of them; and tables `dev`,
     each a corpus and a bundle. A dictionary made from a corpus holds its mentions: link them with another one.
 
-    The weight of its score beside retrieval's support is chosen on dev, where acc@1 is that of the pipeline when it reads
-    every mention but unique exact hits. Whom it need not read is for `linker train calibrate` to say.
+    The weight of its score beside retrieval's support is chosen on dev, where acc@1 is that of the pipeline when it
+    reads every mention but unique exact hits. Whom it need not read is for `linker train calibrate` to say.
     """
     try:
         from training.crossencoder import RERANKER, CrossEncoderRecipe, train_crossencoder
