@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,14 +194,17 @@ def bootstrap_interval(right: Flags, notes: NDArray[np.str_]) -> tuple[float, fl
 
 
 def calibration_bins(confidence: Shares, right: Flags) -> tuple[Bin, ...]:
-    """15 bins of equal width, without the empty ones. confidence: (n,) in [0, 1]."""
+    """15 bins of equal width, without the empty ones. confidence: (n,) in [0, 1].
+
+    Sums are exact (`fsum`), so that the order of the mentions changes no bit.
+    """
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return tuple(
         Bin(
             low=b / BINS,
             high=(b + 1) / BINS,
             mentions=int((bins == b).sum()),
-            confidence=float(confidence[bins == b].mean()),
+            confidence=fsum(confidence[bins == b]) / int((bins == b).sum()),
             accuracy=float(right[bins == b].mean()),
         )
         for b in np.unique(bins).tolist()
