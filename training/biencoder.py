@@ -229,9 +229,18 @@ def _merge(session: _Session, devs: Sequence[DevSet], base: Mapping[str, Any], o
 
 
 def _card(recipe: BiencoderRecipe, devs: Sequence[DevSet], trained: Trained) -> Card:
-    releases = [release for ontology in recipe.source for release in read_source(ontology).releases]
-    data = [Data(name=f"{r.source} {r.version}".strip(), licence=r.licence or UNKNOWN, use="names") for r in releases]
-    data += [Data(name=Path(gold.corpus).name, licence=UNKNOWN, use="gold mentions") for gold in recipe.gold]
+    data = [
+        Data(
+            name=ontology.title or f"{release.source} {release.version}".strip(),
+            licence=release.licence or ontology.licence or UNKNOWN,
+            use="names",
+        )
+        for ontology in recipe.source
+        for release in read_source(ontology).releases
+    ]
+    for gold in recipe.gold:
+        named = gold.title or Path(gold.corpus).name
+        data.append(Data(name=named, licence=gold.licence or UNKNOWN, use="gold mentions"))
     figure = f"{FIGURE} among {NEAREST} near and {OTHERS:,} other names"
     values = {dev.name: trained.best.get(f"{FIGURE} {dev.name}", trained.best[FIGURE]) for dev in devs}
     return Card(

@@ -11,6 +11,7 @@ Every key may be missing; an unknown key is an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -54,7 +55,12 @@ def find_card(model: Path) -> Card:
     around = [model, model.parent] if (model.parent / _RECIPE).is_file() else [model]
     card = next((read_card(folder / FILE) for folder in around if (folder / FILE).is_file()), Card())
     recipes = [folder / _RECIPE for folder in around if (folder / _RECIPE).is_file()]
-    return card if card.recipe or not recipes else replace(card, recipe=recipes[0].read_text(encoding="utf-8"))
+    return card if card.recipe or not recipes else replace(card, recipe=_portable(recipes[0]))
+
+
+def _portable(recipe: Path) -> str:
+    """A run's recipe with the last two parts of each path: those above are of the machine that trained."""
+    return re.sub(r'"/[^"\n]*?([^/"\n]+(?:/[^/"\n]+)?)"', r'"\1"', recipe.read_text(encoding="utf-8"))
 
 
 def read_card(path: Path) -> Card:

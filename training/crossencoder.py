@@ -38,7 +38,7 @@ from training.fusion import fit_weight
 from training.lists import CandidateList, Shape, Tally, read_lists, write_lists
 from training.listwise import ListwiseLoss, PairLogits, score_lists
 from training.miner import Miner
-from training.recipes import Place, Recipe, Schedule, Section
+from training.recipes import Described, Place, Recipe, Schedule
 from training.runs import FIGURE, Run, open_run
 from training.trainer import Outcome, Task, fit, quiet, set_seed
 
@@ -46,7 +46,7 @@ RERANKER = "reranker.json"  # beside the weights: what serving needs to know of 
 _SHOWN = 10  # missing gold ids named on the terminal; the report has all
 
 
-class Gold(Section):
+class Gold(Described):
     """A gold corpus and the bundle that its mentions are linked with; `prefix` makes bare gold ids CURIEs.
 
     lists: at most so many for training, drawn at random; 0 is all. A dictionary made from the corpus itself holds its
@@ -65,7 +65,7 @@ class Gold(Section):
         return read_corpus(Path(self.corpus), prefix=self.prefix)
 
 
-class Names(Section):
+class Names(Described):
     """A bundle whose names are mentions: so many lists of it."""
 
     bundle: Place
@@ -192,8 +192,13 @@ def _save(model: CrossEncoder, folder: Path, recipe: CrossEncoderRecipe, dev: _D
 
 def _card(recipe: CrossEncoderRecipe, run: Run, outcome: Outcome) -> Card:
     best = next((line for line in run.metrics() if FIGURE in line and line["step"] == outcome.best_step), {})
-    data = [Data(name=_name(gold), licence=UNKNOWN, use="gold mentions") for gold in recipe.gold]
-    data += [Data(name=Path(names.bundle).name, licence=UNKNOWN, use="names") for names in recipe.names]
+    data = [
+        Data(name=gold.title or _name(gold), licence=gold.licence or UNKNOWN, use="gold mentions")
+        for gold in recipe.gold
+    ]
+    for names in recipe.names:
+        named = names.title or Path(names.bundle).name
+        data.append(Data(name=named, licence=names.licence or UNKNOWN, use="names"))
     return Card(
         base=Path(recipe.base).name if Path(recipe.base).exists() else recipe.base,
         base_sha256=weights_sha256(recipe.base),

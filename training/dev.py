@@ -27,7 +27,7 @@ from linker.surface import normalise
 from training import smoke
 from training.dictionary import Entry, Ontology, read_entries
 from training.errors import TrainingError
-from training.recipes import Place, Section
+from training.recipes import Described, Place
 from training.runs import FIGURE
 
 NEAREST = 64
@@ -37,7 +37,7 @@ _BLOCK = 256
 Embed = Callable[[Sequence[str], str], Embeddings]  # texts and the title of a progress bar ("" for none) -> unit rows
 
 
-class Gold(Section):
+class Gold(Described):
     """Gold mentions. corpus: JSON lines as `linker evaluate` reads them, or `invented`. prefix: of bare gold ids."""
 
     corpus: Place

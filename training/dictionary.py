@@ -14,12 +14,12 @@ from ontologies.readers import read
 from ontologies.records import Code, Concept, Name, Record, Release, Source, TermType
 from ontologies.starter import TERMS
 from training import smoke
-from training.recipes import Place, Section
+from training.recipes import Described, Place
 
 STARTER = "starter"
 
 
-class Ontology(Section):
+class Ontology(Described):
     """Where concepts are read from.
 
     path: a file or folder that `linker build` reads, a bundle, `starter` or `invented`. language, prefix: of names and

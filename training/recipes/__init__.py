@@ -25,6 +25,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Described(Section):
+    """Something that is learned from. title, licence: for the model card, where it does not say so itself."""
+
+    title: str = ""
+    licence: str = ""
+
+
 def _beside_recipe(value: str, info: ValidationInfo) -> str:
     """`value` as an absolute path where something is there; names (`starter`, a model on the hub) stay as they are."""
     folder = (info.context or {}).get("folder")
