@@ -12,12 +12,12 @@ from linker.console import stderr
 from ontologies.build import build as build_bundle
 from ontologies.readers import read
 from ontologies.records import Source
-from ontologies.starter import ENCODER, TERMS
+from ontologies.starter import ENCODER, RERANKER, TERMS
 
 STARTER = "starter"
 
 
-def build(
+def build(  # noqa: PLR0913, PLR0917 - the options of a command
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -39,7 +39,11 @@ def build(
     encoder: Annotated[
         Path, typer.Option(metavar="DIR", help="Exported encoder, with its calibration.json if it has one.")
     ] = ENCODER,
-    reranker: Annotated[Path | None, typer.Option(metavar="DIR", help="Exported cross-encoder.")] = None,
+    reranker: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Exported cross-encoder. Without it: ours, if the encoder is ours."),
+    ] = None,
+    no_reranker: Annotated[bool, typer.Option("--no-reranker", help="Leave the cross-encoder out.")] = False,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Drop parents that no source defines, instead of refusing.")
     ] = False,
@@ -53,11 +57,13 @@ def build(
       linker build starter local-terms.tsv --language en --out my-bundle
     """
     read_sources = [_read(source, language=language, prefix=prefix) for source in sources]
+    if reranker is None and encoder == ENCODER:
+        reranker = RERANKER
     built = build_bundle(
         read_sources,
         out,
         encoder=encoder,
-        reranker=reranker,
+        reranker=None if no_reranker else reranker,
         language=language,
         lenient=lenient,
         workers=workers,

@@ -1,8 +1,8 @@
-"""The starter bundle: SNOMED CT Global Patient Set merged with MONDO, and an encoder, all openly licensed.
+"""The starter bundle: SNOMED CT Global Patient Set merged with MONDO, an encoder and a reranker, all openly licensed.
 
 `terms/` holds the merged names and ids, with licences; `rebuild.py` makes it from the published packages. `encoder/`
-holds the model. The bundle itself is built from them on first use, into the user's cache directory, under a name that
-changes with its ingredients.
+and `reranker/` hold the models, made by the recipes `starter-encoder` and `starter-reranker`. The bundle itself is
+built from them on first use, into the user's cache directory, under a name that changes with its ingredients.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ontologies.readers.tables import read_tables
 HERE = Path(__file__).parent
 TERMS = HERE / "terms"
 ENCODER = HERE / "encoder"
+RERANKER = HERE / "reranker"
 
 
 def bundle_path() -> Path:
@@ -30,7 +31,7 @@ def bundle_path() -> Path:
     path = user_cache_path("medlinker", appauthor=False) / f"starter-{_fingerprint()}"
     if not (path / MANIFEST).is_file():
         stderr.print("Building the starter bundle; this is done once and takes a minute or two.")
-        build([read_tables(TERMS)], path, encoder=ENCODER, workers=os.cpu_count() or 1)
+        build([read_tables(TERMS)], path, encoder=ENCODER, reranker=RERANKER, workers=os.cpu_count() or 1)
         for older in path.parent.glob("starter-*"):  # whoever has one open keeps what is mapped
             if older != path:
                 shutil.rmtree(older, ignore_errors=True)
@@ -39,6 +40,6 @@ def bundle_path() -> Path:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(f"{version('medlinker')} {FORMAT}".encode())
-    for path in sorted(p for folder in (TERMS, ENCODER) for p in folder.iterdir()):
-        digest.update(f"{path.name} {file_entry(path).sha256}\n".encode())
+    for path in sorted(p for folder in (TERMS, ENCODER, RERANKER) for p in folder.iterdir()):
+        digest.update(f"{path.parent.name}/{path.name} {file_entry(path).sha256}\n".encode())
     return digest.hexdigest()[:12]
