@@ -11,6 +11,7 @@ import typer
 from linker.console import stderr
 from ontologies.build import build as build_bundle
 from ontologies.readers import read
+from ontologies.readers.options import Options
 from ontologies.records import Source
 from ontologies.starter import ENCODER, TERMS
 
@@ -52,7 +53,8 @@ def build(
 
       linker build starter local-terms.tsv --language en --out my-bundle
     """
-    read_sources = [_read(source, language=language, prefix=prefix) for source in sources]
+    options = Options(language=language, prefix=prefix)
+    read_sources = [_read(source, options) for source in sources]
     built = build_bundle(
         read_sources,
         out,
@@ -76,6 +78,6 @@ def build(
         )
 
 
-def _read(source: str, *, language: str, prefix: str) -> Source:
+def _read(source: str, options: Options) -> Source:
     path = TERMS if source == STARTER and not Path(source).exists() else Path(source)
-    return read(path, language=language, prefix=prefix)
+    return read(path, options)

@@ -13,7 +13,7 @@ from linker.surface import normalise
 from linker.terminology import CONCEPTS_SCHEMA, CROSSWALK_SCHEMA, EXACT_SCHEMA, NAMES_SCHEMA
 from ontologies.errors import BuildError, SourceError
 from ontologies.hierarchy import check_parents, with_known_parents
-from ontologies.records import Code, Concept, Name, Release, Source, TermType
+from ontologies.records import Code, Concept, Name, Release, Replacement, Source, TermType
 
 UNDETERMINED = "und"  # BCP-47 for a language nobody stated
 
@@ -68,12 +68,14 @@ class Collector:
         self._releases.extend(source.releases)
         origin = "+".join(release.source for release in source.releases)
         for record in source.records:
+            if isinstance(record, Replacement):
+                continue
             gathered = self._gathered.setdefault(record.concept_id, _Gathered())
             if isinstance(record, Concept):
                 self._concepts.append((record, source.path))
             elif isinstance(record, Name):
                 self._add_name(gathered, record, source.path, record.source or origin)
-            else:
+            elif isinstance(record, Code):
                 _add_code(gathered, record, record.source or origin)
 
     def _add_name(self, gathered: _Gathered, name: Name, path: str, origin: str) -> None:

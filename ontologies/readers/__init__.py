@@ -11,6 +11,7 @@ from ontologies.readers import parquet
 from ontologies.readers.fhir_valueset import read_fhir_valueset
 from ontologies.readers.files import first_bytes, uncompressed_name
 from ontologies.readers.obo import read_obo
+from ontologies.readers.options import Options
 from ontologies.readers.tables import read_tables
 from ontologies.readers.tabular import read_tabular
 from ontologies.records import Source
@@ -21,27 +22,26 @@ class Format:
     """A format that `read` knows.
 
     fits: whether a path is of this format, given the first bytes after decompression (none of a directory).
-    read: path, language, prefix -> Source.
     """
 
     name: str
     fits: Callable[[Path, bytes], bool]
-    read: Callable[[Path, str, str], Source]
+    read: Callable[[Path, Options], Source]
 
 
-def _read_tabular(path: Path, language: str, prefix: str) -> Source:
-    return read_tabular(path, language=language, prefix=prefix)
+def _read_tabular(path: Path, options: Options) -> Source:
+    return read_tabular(path, language=options.language, prefix=options.prefix)
 
 
-def _read_obo(path: Path, language: str, prefix: str) -> Source:  # noqa: ARG001  # the ids of OBO have their prefix
-    return read_obo(path, language=language)
+def _read_obo(path: Path, options: Options) -> Source:
+    return read_obo(path, language=options.language)
 
 
-def _read_fhir(path: Path, language: str, prefix: str) -> Source:  # noqa: ARG001  # its prefix is its system's
-    return read_fhir_valueset(path, language=language)
+def _read_fhir(path: Path, options: Options) -> Source:
+    return read_fhir_valueset(path, language=options.language)
 
 
-def _read_tables(path: Path, language: str, prefix: str) -> Source:  # noqa: ARG001  # its rows say both
+def _read_tables(path: Path, options: Options) -> Source:  # noqa: ARG001  # its rows say both
     return read_tables(path)
 
 
@@ -71,6 +71,8 @@ def _has_suffix(path: Path, suffix: str) -> bool:
     return uncompressed_name(path).lower().endswith(suffix)
 
 
+EVERYTHING = Options()
+
 # Tried in turn, the most telling first. A new format is one line here.
 FORMATS = (
     Format("OBO (.obo)", _is_obo, _read_obo),
@@ -81,15 +83,12 @@ FORMATS = (
 )
 
 
-def read(path: str | Path, *, language: str = "", prefix: str = "") -> Source:
-    """Read a release in whichever format it is, plain or compressed with gzip or xz where the format is text.
-
-    language: of names whose file does not say. prefix: put before concept ids of a table that have none.
-    """
+def read(path: str | Path, options: Options = EVERYTHING) -> Source:
+    """Read a release in whichever format it is, plain or compressed with gzip or xz where the format is text."""
     path = Path(path)
     head = b"" if path.is_dir() else first_bytes(path)
     for known in FORMATS:
         if known.fits(path, head):
-            return known.read(path, language, prefix)
+            return known.read(path, options)
     message = f"expected one of these formats: {'; '.join(known.name for known in FORMATS)}; got another"
     raise SourceError(message, path=path)
