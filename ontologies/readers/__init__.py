@@ -12,8 +12,10 @@ from ontologies.readers.fhir_valueset import read_fhir_valueset
 from ontologies.readers.files import first_bytes, uncompressed_name
 from ontologies.readers.obo import read_obo
 from ontologies.readers.options import Options
+from ontologies.readers.rxnorm import is_rxnorm, read_rxnorm
 from ontologies.readers.tables import read_tables
 from ontologies.readers.tabular import read_tabular
+from ontologies.readers.umls import is_umls, read_umls
 from ontologies.records import Source
 
 
@@ -75,6 +77,8 @@ EVERYTHING = Options()
 
 # Tried in turn, the most telling first. A new format is one line here.
 FORMATS = (
+    Format("UMLS Metathesaurus (a folder with MRCONSO.RRF)", is_umls, read_umls),
+    Format("RxNorm (a folder with RXNCONSO.RRF)", is_rxnorm, read_rxnorm),
     Format("OBO (.obo)", _is_obo, _read_obo),
     Format("FHIR ValueSet (.json)", _is_fhir, _read_fhir),
     Format("a folder of neutral tables", _is_tables, _read_tables),
