@@ -12,6 +12,7 @@ from ontologies.readers.fhir_valueset import read_fhir_valueset
 from ontologies.readers.files import first_bytes, uncompressed_name
 from ontologies.readers.obo import read_obo
 from ontologies.readers.options import Options
+from ontologies.readers.rf2 import is_rf2, read_rf2
 from ontologies.readers.rxnorm import is_rxnorm, read_rxnorm
 from ontologies.readers.tables import read_tables
 from ontologies.readers.tabular import read_tabular
@@ -82,6 +83,7 @@ FORMATS = (
     Format("OBO (.obo)", _is_obo, _read_obo),
     Format("FHIR ValueSet (.json)", _is_fhir, _read_fhir),
     Format("a folder of neutral tables", _is_tables, _read_tables),
+    Format("SNOMED CT RF2 (a folder or .zip file of a release)", is_rf2, read_rf2),
     Format("Parquet (.parquet)", _is_parquet, _read_tabular),
     Format("tables (.tsv, .csv, or text with tabs)", _is_text_table, _read_tabular),
 )
