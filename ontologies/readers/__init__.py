@@ -8,12 +8,22 @@ from pathlib import Path
 
 from ontologies.errors import SourceError
 from ontologies.readers import parquet
+from ontologies.readers.babelon import is_babelon, read_babelon
+from ontologies.readers.fhir_codesystem import read_fhir_codesystem
+from ontologies.readers.fhir_conceptmap import read_fhir_conceptmap
+from ontologies.readers.fhir_resource import resource_type
 from ontologies.readers.fhir_valueset import read_fhir_valueset
 from ontologies.readers.files import first_bytes, uncompressed_name
+from ontologies.readers.icd10cm import is_icd10cm, read_icd10cm
+from ontologies.readers.mesh import is_mesh_xml, read_mesh_xml
+from ontologies.readers.mesh_ascii import is_mesh_ascii, read_mesh_ascii
 from ontologies.readers.obo import read_obo
+from ontologies.readers.obograph import is_obograph, read_obograph
 from ontologies.readers.options import Options
+from ontologies.readers.owl import is_owl, read_owl
 from ontologies.readers.rf2 import is_rf2, read_rf2
 from ontologies.readers.rxnorm import is_rxnorm, read_rxnorm
+from ontologies.readers.sssom import is_sssom, read_sssom
 from ontologies.readers.tables import read_tables
 from ontologies.readers.tabular import read_tabular
 from ontologies.readers.umls import is_umls, read_umls
@@ -48,8 +58,8 @@ def _read_tables(path: Path, options: Options) -> Source:  # noqa: ARG001  # its
     return read_tables(path)
 
 
-def _is_fhir(_: Path, head: bytes) -> bool:
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b'"resourceType"' in head
+def _is_fhir(kind: str) -> Callable[[Path, bytes], bool]:
+    return lambda _, head: resource_type(head) == kind
 
 
 def _is_tables(path: Path, _: bytes) -> bool:
@@ -80,8 +90,17 @@ EVERYTHING = Options()
 FORMATS = (
     Format("UMLS Metathesaurus (a folder with MRCONSO.RRF)", is_umls, read_umls),
     Format("RxNorm (a folder with RXNCONSO.RRF)", is_rxnorm, read_rxnorm),
+    Format("ICD-10-CM (tabular list .xml, order file .txt)", is_icd10cm, read_icd10cm),
     Format("OBO (.obo)", _is_obo, _read_obo),
-    Format("FHIR ValueSet (.json)", _is_fhir, _read_fhir),
+    Format("OWL in RDF/XML (.owl)", is_owl, read_owl),
+    Format("OBO graphs (.json)", is_obograph, read_obograph),
+    Format("FHIR CodeSystem (.json)", _is_fhir("CodeSystem"), read_fhir_codesystem),
+    Format("FHIR ConceptMap (.json)", _is_fhir("ConceptMap"), read_fhir_conceptmap),
+    Format("FHIR ValueSet (.json)", _is_fhir("ValueSet"), _read_fhir),
+    Format("MeSH in XML", is_mesh_xml, read_mesh_xml),
+    Format("MeSH in ASCII (.bin)", is_mesh_ascii, read_mesh_ascii),
+    Format("SSSOM mappings (.tsv)", is_sssom, read_sssom),
+    Format("Babelon translations and synonym templates (.tsv)", is_babelon, read_babelon),
     Format("a folder of neutral tables", _is_tables, _read_tables),
     Format("SNOMED CT RF2 (a folder or .zip file of a release)", is_rf2, read_rf2),
     Format("Parquet (.parquet)", _is_parquet, _read_tabular),
