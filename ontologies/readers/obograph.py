@@ -36,6 +36,11 @@ _VERSION_INFO = ("http://www.w3.org/2002/07/owl#versionInfo", "http://purl.oboli
 _DUBLIN_CORE = ("http://purl.org/dc/terms/", "http://purl.org/dc/elements/1.1/")
 
 
+def is_obograph(_: Path, head: bytes) -> bool:
+    """Whether a file that begins so is a document of OBO graphs."""
+    return head.lstrip().startswith(b"{") and b'"graphs"' in head
+
+
 def read_obograph(path: str | Path, options: Options) -> Source:
     """The classes of all graphs of the document. Raises `SourceError`."""
     path = Path(path)

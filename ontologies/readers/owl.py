@@ -27,12 +27,17 @@ from ontologies.readers.annotations import (
 )
 from ontologies.readers.files import digest, uncompressed_name
 from ontologies.readers.options import Options
-from ontologies.readers.xml_stream import XML, stream_xml
+from ontologies.readers.xml_stream import XML, root_name, stream_xml
 from ontologies.records import Record, Release, Source
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _CLASS, _ONTOLOGY = f"{{{OWL}}}Class", f"{{{OWL}}}Ontology"
 _DUBLIN_CORE = ("http://purl.org/dc/terms/", "http://purl.org/dc/elements/1.1/")
+
+
+def is_owl(_: Path, head: bytes) -> bool:
+    """Whether a file that begins so is RDF/XML."""
+    return root_name(head) == "RDF"
 
 
 def read_owl(path: str | Path, options: Options) -> Source:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -21,7 +20,8 @@ from ontologies.readers.files import open_file
 XML = "{http://www.w3.org/XML/1998/namespace}"  # of xml:lang and xml:base
 _CHUNK = 1 << 16
 _ENTITY_LENGTH = 256
-_START_TAG = re.compile(rb"<(?![!?])")
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_START_TAG = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(?P<name>[A-Za-z_][\w.-]*)[\s/>]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,8 @@ def root_name(head: bytes) -> str:
     >>> root_name(b'<?xml version="1.0"?><!-- a < b --><rdf:RDF xmlns:rdf="..."><owl:On')
     'RDF'
     """
-    names: list[str] = []
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda name, _: names.append(name.rpartition(":")[2])
-    with suppress(expat.ExpatError):  # what is wrong after the root's start tag is for the reader to report
-        parser.Parse(head)
-    return names[0] if names else ""
+    match = _START_TAG.search(_COMMENT.sub(b"", head))
+    return match["name"].decode() if match else ""
 
 
 def stream_xml(path: Path) -> Generator[Child, None, None]:
