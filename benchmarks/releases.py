@@ -16,7 +16,7 @@ import argparse
 import random
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,11 @@ POOL = 20_000  # names that may be given to another concept
 WORDS = 60_000
 ARITIES = (9, 31)  # the hierarchy is a tree of each width laid over the other: parents and children are arithmetic
 
-_ONSETS = ("b", "br", "c", "ch", "cr", "d", "f", "g", "gl", "h", "k", "l", "m", "n", "p", "ph", "pr", "r", "s", "t", "v")
+_ONSETS = ("b", "br", "c", "ch", "d", "f", "g", "gl", "h", "k", "l", "m", "n", "p", "ph", "pr", "r", "s", "t", "v")
 _VOWELS = ("a", "e", "i", "o", "u", "y", "ae", "io")
 _CODAS = ("", "", "", "l", "n", "r", "s", "x")
 _ENDINGS = ("itis", "osis", "oma", "emia", "pathy", "ine", "ase", "al", "ic", "ous", "ectomy", "algia", "um", "a")
-_QUALIFIERS = ("", "", "", "", ", nos", " (acute)", ", left", ", right", " type 2", ", unspecified", " 10 mg", "'s disease")
+_QUALIFIERS = ("", "", "", "", ", nos", " (acute)", ", left", ", right", " type 2", ", unspecified", "'s disease")
 
 # TUI, tree number and name of some types of the Semantic Network.
 SEMANTIC_TYPES = (
@@ -105,7 +105,7 @@ class _Files:
     def __init__(self, folder: Path, stack: ExitStack, *, newline: str) -> None:
         self._folder, self._stack, self._newline = folder, stack, newline
 
-    def open(self, path: str):
+    def open(self, path: str) -> Callable[[str], int]:
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         return self._stack.enter_context(target.open("w", encoding="utf-8", newline=self._newline)).write
@@ -149,9 +149,9 @@ def _atom_row(me: str, at: int, name: str, atom: int) -> str:
 def _vocabulary_rows() -> Iterator[str]:
     for at, (rsab, language, term_types) in enumerate((*VOCABULARIES, ("MTH", "ENG", ("PN",)))):
         name = f"Invented vocabulary {at + 1}"
-        fields = (f"C999999{at}", f"C999999{at}", f"{rsab}{VERSION}", rsab, name, rsab, VERSION, "", "", VERSION, "", "")
-        rest = ("", "0", "", "", "", ",".join(term_types), "", language, "UTF-8", "Y", "Y", name, f"{name}. {VERSION}.")
-        yield "|".join((*fields, *rest)) + "|\n"
+        cui = f"C999999{at}"
+        what = f"{cui}|{cui}|{rsab}{VERSION}|{rsab}|{name}|{rsab}|{VERSION}|||{VERSION}||||0|||"
+        yield f"{what}|{','.join(term_types)}||{language}|UTF-8|Y|Y|{name}|{name}. {VERSION}.|\n"
 
 
 MODULE, PRIMITIVE, ROOT, IS_A = "900000000000207008", "900000000000074008", "138875005", "116680003"

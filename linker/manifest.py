@@ -15,7 +15,7 @@ from typing import Any
 
 from linker.errors import BundleCorrupt, BundleError, BundleMismatch
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 

@@ -44,27 +44,41 @@ CROSSWALK_SCHEMA = pa.schema(
     {"concept": pa.int32(), "system": pa.string(), "code": pa.string(), "relation": pa.string(), "source": pa.string()}
 )
 EXACT_SCHEMA = pa.schema({"normalised": pa.large_string(), "name": pa.int32()})
+# What replaced an id that a release has retired or merged, by that id: it need not be a concept of the bundle.
+REPLACEMENTS_SCHEMA = pa.schema({"concept_id": pa.large_string(), "replaced_by": pa.string(), "relation": pa.string()})
 TABLES = {
     "concepts.arrow": CONCEPTS_SCHEMA,
     "names.arrow": NAMES_SCHEMA,
     "crosswalk.arrow": CROSSWALK_SCHEMA,
     "exact.arrow": EXACT_SCHEMA,
+    "replacements.arrow": REPLACEMENTS_SCHEMA,
 }
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write `table` as one uncompressed record batch, so that it can be mapped and searched as one run of memory."""
+    """Write `table` as one uncompressed record batch, so that it can be mapped and searched as one run of memory.
+
+    Raises OSError, or ValueError where a column of `string` holds more than the 2 GiB that its offsets can count.
+    """
+    batches = table.combine_chunks().to_batches()
+    if len(batches) > 1:
+        raise ValueError(f"{path}: a column of short texts holds more than 2 GiB")
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        for batch in table.combine_chunks().to_batches():
+        for batch in batches:
             writer.write_batch(batch)
 
 
-def _map_table(directory: Path, name: str) -> dict[str, pa.Array]:
-    path = directory / name
+def map_table(path: Path) -> pa.Table:
+    """The memory-mapped table of an Arrow IPC file. Raises `BundleCorrupt`."""
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except (OSError, pa.ArrowException) as error:
         raise BundleCorrupt(f"{path}: expected an Arrow IPC file ({type(error).__name__})") from error
+
+
+def _columns(directory: Path, name: str) -> dict[str, pa.Array]:
+    path = directory / name
+    table = map_table(path)
     if table.schema != TABLES[name]:
         raise BundleCorrupt(f"{path}: its columns are not the ones of this format")
     return {column: table[column].combine_chunks() for column in table.column_names}
@@ -116,6 +130,17 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """A concept to use instead of one that a release has retired or merged.
+
+    relations: how sure that is, in the words of the release, of each step on the way ("SAME_AS").
+    """
+
+    concept_id: str
+    relations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConceptRecord:
     """A concept with all that the bundle knows of it."""
 
@@ -128,6 +153,7 @@ class ConceptRecord:
     retired: bool
     names: tuple[Name, ...]
     codes: tuple[Code, ...]
+    replaced_by: tuple[Successor, ...]
 
 
 class Terminology:
@@ -135,13 +161,15 @@ class Terminology:
 
     def __init__(self, directory: Path) -> None:
         """Map the tables in `directory`. Raises `BundleCorrupt`."""
-        concepts = _map_table(directory, "concepts.arrow")
-        names = _map_table(directory, "names.arrow")
-        crosswalk = _map_table(directory, "crosswalk.arrow")
-        exact = _map_table(directory, "exact.arrow")
+        concepts = _columns(directory, "concepts.arrow")
+        names = _columns(directory, "names.arrow")
+        crosswalk = _columns(directory, "crosswalk.arrow")
+        exact = _columns(directory, "exact.arrow")
         self._concepts, self._names, self._crosswalk = concepts, names, crosswalk
         self._ids = _SortedStrings(concepts["concept_id"])
         self._exact = _SortedStrings(exact["normalised"])
+        self._replacements = _columns(directory, "replacements.arrow")
+        self._replaced = _SortedStrings(self._replacements["concept_id"])
         self._exact_names = _ints(exact["name"])
         self._crosswalk_concepts = _ints(crosswalk["concept"])
         # Row of the concept of each name: (names,) int32, ascending.
@@ -161,8 +189,34 @@ class Terminology:
         """Row of the concept. Raises `NotFound`."""
         begin, end = self._ids.range(concept_id)
         if begin == end:
-            raise NotFound("no such concept in this bundle; ids are written as `linker search` shows them")
+            successors = ", ".join(successor.concept_id for successor in self.replaced_by(concept_id))
+            hint = f"it was replaced by {successors}" if successors else "ids are written as `linker search` shows them"
+            raise NotFound(f"no such concept in this bundle; {hint}")
         return begin
+
+    def replaced_by(self, concept_id: str) -> tuple[Successor, ...]:
+        """What to use instead of an id that is retired or no concept; replacements that were replaced are followed.
+
+        Each concept comes once, the nearest first; those that the bundle does not have, or has as retired, are left
+        out.
+        """
+        found: dict[str, Successor] = {}
+        seen, ways = {concept_id}, [Successor(concept_id, ())]
+        for way in ways:  # grows as it is walked: breadth first
+            begin, end = self._replaced.range(way.concept_id)
+            for row in range(begin, end):
+                to, relation = (str(self._replacements[column][row].as_py()) for column in ("replaced_by", "relation"))
+                step = Successor(to, (*way.relations, relation))
+                if self._is_current(to):
+                    found.setdefault(to, step)
+                elif to not in seen:
+                    seen.add(to)
+                    ways.append(step)
+        return tuple(found.values())
+
+    def _is_current(self, concept_id: str) -> bool:
+        begin, end = self._ids.range(concept_id)
+        return begin < end and not self._concepts["retired"][begin].as_py()
 
     def concept_id(self, concept: int) -> str:
         """The id of the concept at a row."""
@@ -232,6 +286,7 @@ class Terminology:
             retired=bool(self._concepts["retired"][concept].as_py()),
             names=tuple(Name(*(str(column[i].as_py()) for column in columns)) for i in self.name_rows(concept)),
             codes=self.codes(concept),
+            replaced_by=self.replaced_by(concept_id),
         )
 
     def names_equal(self, normalised: str) -> list[int]:

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from linker.console import progress
 from linker.decision import FILE as CALIBRATION
 from linker.decision import UNFITTED, Calibration, read_calibration
 from linker.encoding import OnnxEncoder
 from linker.inference import FILES as MODEL_FILES
 from linker.inference import read_config
-from linker.manifest import MANIFEST, IndexEntry, Manifest, ModelEntry, file_entry, model_digest
+from linker.manifest import MANIFEST, FileEntry, IndexEntry, Manifest, ModelEntry, file_entry, model_digest
 from linker.publishing import publish
-from linker.records import Embeddings
 from linker.retrieval import KIND, add_embeddings, index_scale, new_index, write_index
-from linker.terminology import write_table
+from linker.terminology import TABLES
 from ontologies.collecting import Tables, collect
+from ontologies.embedding import DistinctNames, embed
 from ontologies.errors import BuildError
+from ontologies.readers.options import Problems
 from ontologies.records import Source
-
-SLICE = 4096  # texts encoded between two steps of the progress bar: enough to fill batches of one length
+from ontologies.working import KEPT, work_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build made. fitted: the encoder came with a calibration."""
+    """What a build made. fitted: the encoder came with a calibration. problems: what a lenient build left out."""
 
     concepts: int
     names: int
@@ -40,6 +36,7 @@ class Built:
     skipped_names: int
     size: int
     fitted: bool
+    problems: Problems
 
 
 def build(
@@ -55,7 +52,9 @@ def build(
     """Make the bundle `out` from `sources`, replacing an older one there in one step.
 
     encoder, reranker: directories with model.onnx, tokenizer.json and config.json. An encoder without calibration.json
-    gets `UNFITTED`. lenient: drop parents that no source defines.
+    gets `UNFITTED`. lenient: leave out, and count, what does not hold together, see `ontologies.collecting.collect`.
+
+    A build that was interrupted goes on with what it had encoded when it is started again.
 
     Raises `SourceError`, `BuildError`, or `BundleCorrupt` for a calibration.json that is none; the older bundle is then
     untouched.
@@ -65,18 +64,25 @@ def build(
         _check_model(model)
     fitted = (encoder / CALIBRATION).is_file()
     calibration = read_calibration(encoder / CALIBRATION) if fitted else UNFITTED
-    tables = collect(sources, language=language, lenient=lenient)
-    try:
-        with publish(out) as staging:
+    with work_folder(out) as work:
+        tables = collect(sources, folder=work / "tables", language=language, lenient=lenient, threads=workers)
+        with _told(out), publish(out) as staging:
             _copy_models(encoder, reranker, calibration, staging)
-            distinct, scale = _write_index(tables, staging, workers)
-            _write_tables(tables, staging)
+            distinct, scale = _write_index(tables, staging, work / KEPT, workers)
+            for name in TABLES:
+                (work / "tables" / name).rename(staging / name)
             manifest = _manifest(tables, staging, distinct=distinct, scale=scale, reranked=reranker is not None)
             (staging / MANIFEST).write_bytes(manifest.to_json())
+    size = sum(entry.size for entry in manifest.files.values())
+    return Built(len(tables.concepts), len(tables.names), distinct, tables.skipped, size, fitted, tables.problems)
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, RuntimeError) as error:  # FAISS reports a failed write as RuntimeError
         raise BuildError(f"{out}: cannot write the bundle: {error}") from error
-    size = sum(entry.size for entry in manifest.files.values())
-    return Built(len(tables.concepts), len(tables.names), distinct, tables.skipped, size, fitted)
 
 
 def _check_target(out: Path) -> None:
@@ -98,45 +104,26 @@ def _copy_models(encoder: Path, reranker: Path | None, calibration: Calibration,
                 shutil.copyfile(directory / file, staging / name / file)
 
 
-def _write_index(tables: Tables, staging: Path, workers: int) -> tuple[int, float]:
+def _write_index(tables: Tables, staging: Path, work: Path, workers: int) -> tuple[int, float]:
     """Encode every distinct name once, and write one vector a name; how many were distinct, and the index's scale."""
-    distinct = {text: row for row, text in enumerate(dict.fromkeys(tables.normalised))}
+    names = DistinctNames(tables.exact)
     encoder = OnnxEncoder(staging / "encoder", workers=workers)
-    embeddings = _encode(encoder, list(distinct))
-    scale = index_scale(float(np.abs(embeddings).max()))
+    embedded = embed(names, encoder, work, encoder_digest=model_digest(_entries(staging), "encoder"))
+    scale = index_scale(embedded.largest_component)
     index = new_index(encoder.dimension)
-    rows = np.fromiter((distinct[text] for text in tables.normalised), dtype=np.int64, count=len(tables.normalised))
-    for start in range(0, len(rows), SLICE):
-        add_embeddings(index, embeddings[rows[start : start + SLICE]], scale)
+    for embeddings in embedded.rows(names.of_name):
+        add_embeddings(index, embeddings, scale)
     write_index(index, staging / "index.faiss")
-    return len(distinct), scale
+    return len(names), scale
 
 
-def _encode(encoder: OnnxEncoder, texts: list[str]) -> Embeddings:
-    # Names of one length side by side, so that a slice fills its batches; the slices in any order, so that the rate,
-    # and with it the time left, is steady.
-    order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), row))
-    starts = list(range(0, len(order), SLICE))
-    random.Random(0).shuffle(starts)  # noqa: S311 - no secret
-    embeddings = np.empty((len(texts), encoder.dimension), dtype=np.float32)
-    with progress("Encoding names", len(texts), "names") as advance:
-        for start in starts:
-            chosen = order[start : start + SLICE]
-            embeddings[chosen], _ = encoder.encode([texts[row] for row in chosen], progress=advance)
-    return embeddings
-
-
-def _write_tables(tables: Tables, staging: Path) -> None:
-    write_table(tables.concepts, staging / "concepts.arrow")
-    write_table(tables.names, staging / "names.arrow")
-    write_table(tables.crosswalk, staging / "crosswalk.arrow")
-    write_table(tables.exact, staging / "exact.arrow")
+def _entries(folder: Path) -> dict[str, FileEntry]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_entry(path) for path in paths}
 
 
 def _manifest(tables: Tables, staging: Path, *, distinct: int, scale: float, reranked: bool) -> Manifest:
-    files = {
-        path.relative_to(staging).as_posix(): file_entry(path) for path in sorted(staging.rglob("*")) if path.is_file()
-    }
+    files = _entries(staging)
     encoder = _model(staging, "encoder", files)
     return Manifest(
         releases=tuple(asdict(release) for release in tables.releases),
@@ -145,7 +132,8 @@ def _manifest(tables: Tables, staging: Path, *, distinct: int, scale: float, rer
             "names": len(tables.names),
             "distinct_names": distinct,
             "codes": len(tables.crosswalk),
-            **{f"codes_{k}": n for k, n in sorted(Counter(tables.crosswalk["system"].to_pylist()).items())},
+            **{f"codes_{system}": count for system, count in tables.systems().items()},
+            "replacements": len(tables.replacements),
         },
         languages=tables.languages(),
         encoder=encoder,

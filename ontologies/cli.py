@@ -11,7 +11,7 @@ import typer
 from linker.console import stderr
 from ontologies.build import build as build_bundle
 from ontologies.readers import read
-from ontologies.readers.options import Options
+from ontologies.readers.options import Options, Problems
 from ontologies.records import Source
 from ontologies.starter import ENCODER, TERMS
 
@@ -42,7 +42,8 @@ def build(
     ] = ENCODER,
     reranker: Annotated[Path | None, typer.Option(metavar="DIR", help="Exported cross-encoder.")] = None,
     lenient: Annotated[
-        bool, typer.Option("--lenient", help="Drop parents that no source defines, instead of refusing.")
+        bool,
+        typer.Option("--lenient", help="Leave out, and report, what is not as it should be, instead of refusing."),
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Threads that encode names.")] = os.cpu_count() or 1,
 ) -> None:
@@ -53,7 +54,7 @@ def build(
 
       linker build starter local-terms.tsv --language en --out my-bundle
     """
-    options = Options(language=language, prefix=prefix)
+    options = Options(language=language, prefix=prefix, problems=Problems(lenient=lenient))
     read_sources = [_read(source, options) for source in sources]
     built = build_bundle(
         read_sources,
@@ -69,6 +70,8 @@ def build(
         f"{out}: {built.concepts:,} concepts, {built.names:,} names ({built.distinct_names:,} distinct), "
         f"{built.size / 2**20:.1f} MiB{skipped}"
     )
+    for problems in (options.problems, built.problems):
+        _report(problems)
     if not built.fitted:
         stderr.print(
             f"warning: confidences are not calibrated for the encoder in {encoder}; fit them: linker train calibrate "
@@ -76,6 +79,15 @@ def build(
             markup=False,
             soft_wrap=True,
         )
+
+
+def _report(problems: Problems) -> None:
+    for kind, count in sorted(problems.counts.items()):
+        examples = problems.examples[kind]
+        shown = ":" if len(examples) == count else f", the first {len(examples)} of them:"
+        stderr.print(f"left out, {kind}: {count:,}{shown}", markup=False, soft_wrap=True)
+        for error in examples:
+            stderr.print(f"  {error}", markup=False, soft_wrap=True)
 
 
 def _read(source: str, options: Options) -> Source:

@@ -107,6 +107,7 @@ def _concept_table(record: ConceptRecord) -> Table:
     codes = "\n".join(f"{c.system}:{c.code}  [{c.relation}]" for c in record.codes)
     rows = {
         "concept": record.concept_id + (" (retired)" if record.retired else ""),
+        "replaced by": "\n".join(f"{s.concept_id}  [{', '.join(s.relations)}]" for s in record.replaced_by),
         "preferred name": record.preferred_name,
         "semantic types": ", ".join(record.semantic_types),
         "definition": record.definition,
