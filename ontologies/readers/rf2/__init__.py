@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -45,6 +45,9 @@ from ontologies.readers.rf2.states import Columns, common, latest, newest, stack
 from ontologies.records import Concept, Name, Record, Source, TermType
 
 __all__ = ["is_rf2", "read_rf2"]
+
+_TERM_TYPES = (TermType.SYNONYM, TermType.PREFERRED, TermType.FULLY_SPECIFIED)
+_FULLY_SPECIFIED = 2  # in these, after whether it is preferred
 
 
 def read_rf2(path: str | Path, options: Options) -> Source:
@@ -96,7 +99,7 @@ class _Concepts:
 
 
 def _concept(rows: Rows) -> Columns:
-    return {**common(rows), "module": rows.numbers["moduleid"]}
+    return {**common(rows), "module": rows.numbers["moduleId"]}
 
 
 def _records(
@@ -110,14 +113,25 @@ def _records(
     columns = descriptions.columns
     place = concepts.places(columns["concept"])
     is_told = (columns["language"] != NOT_TOLD) & is_wanted[place]  # the last one is for concepts that are not here
-    descriptions.columns = columns = taken(columns | {"place": place}, is_told)
+    columns = taken(columns | {"place": place}, is_told)
+    names, definitions = _names_and_definitions(columns)
     is_named = np.zeros(len(concepts.ids) + 1, dtype=bool)
-    is_named[columns["place"][columns["type"] != DEFINITION]] = True
+    is_named[names["place"]] = True
+    is_named[-1] = False
     left_out = concepts.ids[~is_named[:-1]]
     yield from _told_concepts(concepts, is_named, tags, left_out, parents(files[layout.RELATIONSHIP], problems))
-    yield from _names(descriptions, languages, concepts, is_named)
+    yield from _names(replace(descriptions, columns=names), languages)
+    definitions = taken(definitions, is_named[definitions["place"]])
+    yield from _definitions(replace(descriptions, columns=definitions), concepts)
     yield from codes(files[layout.MAP], left_out, problems)
     yield from replacements(files[layout.ASSOCIATION], concepts.ids[concepts.active], problems)
+
+
+def _names_and_definitions(columns: Columns) -> tuple[Columns, Columns]:
+    """The descriptions that are names, and of those that are definitions the first of each concept."""
+    is_definition = columns["type"] == DEFINITION
+    rows = np.flatnonzero(is_definition)
+    return taken(columns, ~is_definition), taken(columns, rows[first_of_each((columns["concept"][rows],), (rows,))])
 
 
 def _leave_out_orphans(descriptions: Descriptions, concepts: _Concepts, problems: Problems) -> None:
@@ -157,36 +171,40 @@ def _told_concepts(
     concepts: _Concepts, is_told: Flags, tags: list[str], left_out: Numbers, is_a: tuple[Numbers, Numbers]
 ) -> Iterator[Concept]:
     is_kept = ~np.isin(is_a[1], left_out)
-    children, above = is_a[0][is_kept], is_a[1][is_kept]
-    begins = np.searchsorted(children, concepts.ids, side="left")
-    ends = np.searchsorted(children, concepts.ids, side="right")
-    for row in np.flatnonzero(is_told[:-1]).tolist():
-        yield Concept(
-            concept_id=f"{PREFIX}:{concepts.ids[row]}",
-            semantic_types=(tags[row],) if tags[row] else (),
-            parents=tuple(f"{PREFIX}:{parent}" for parent in above[begins[row] : ends[row]].tolist()),
-            retired=not concepts.active[row],
-            line=int(concepts.lines[row]),
-        )
+    children, above = is_a[0][is_kept], is_a[1][is_kept].tolist()
+    begins = np.searchsorted(children, concepts.ids, side="left").tolist()
+    ends = np.searchsorted(children, concepts.ids, side="right").tolist()
+    told = zip(concepts.ids.tolist(), concepts.active.tolist(), concepts.lines.tolist(), strict=True)
+    for row, (concept, active, line) in enumerate(told):
+        if is_told[row]:
+            yield Concept(
+                concept_id=f"{PREFIX}:{concept}",
+                semantic_types=(tags[row],) if tags[row] else (),
+                parents=tuple(f"{PREFIX}:{parent}" for parent in above[begins[row] : ends[row]]),
+                retired=not active,
+                line=line,
+            )
 
 
-def _names(
-    descriptions: Descriptions, languages: list[str], concepts: _Concepts, is_told: Flags
-) -> Iterator[Name | Concept]:
-    """Names, and a definition of each concept that has one and is told."""
-    columns = descriptions.columns
-    rows = np.flatnonzero((columns["type"] == DEFINITION) & (columns["place"] >= 0) & is_told[columns["place"]])
-    definitions = set(rows[first_of_each((columns["concept"][rows],), (rows,))].tolist())
-    for row, line, term in terms(descriptions):
-        concept_id = f"{PREFIX}:{columns['concept'][row]}"
-        if columns["type"][row] != DEFINITION:
-            term_type = TermType.SYNONYM
-            if columns["type"][row] == FULLY_SPECIFIED:
-                term_type = TermType.FULLY_SPECIFIED
-            elif columns["preferred"][row]:
-                term_type = TermType.PREFERRED
-            language = languages[columns["language"][row]]
-            yield Name(concept_id=concept_id, name=term, language=language, term_type=term_type, line=line)
-        elif row in definitions:
-            retired = not concepts.active[columns["place"][row]]
-            yield Concept(concept_id=concept_id, definition=term, retired=retired, line=line)
+def _names(descriptions: Descriptions, languages: list[str]) -> Iterator[Name]:
+    for columns, texts in terms(descriptions):
+        kinds = np.where(columns["type"] == FULLY_SPECIFIED, _FULLY_SPECIFIED, columns["preferred"]).tolist()
+        told = zip(columns["concept"].tolist(), columns["language"].tolist(), columns["line"].tolist(), strict=True)
+        for kind, text, (concept, language, line) in zip(kinds, texts, told, strict=True):
+            yield Name(
+                concept_id=f"{PREFIX}:{concept}",
+                name=text,
+                language=languages[language],
+                term_type=_TERM_TYPES[kind],
+                line=line,
+            )
+
+
+def _definitions(descriptions: Descriptions, concepts: _Concepts) -> Iterator[Concept]:
+    """One of each concept."""
+    for columns, texts in terms(descriptions):
+        retired = ~concepts.active[columns["place"]]
+        for concept, text, line, is_retired in zip(
+            columns["concept"].tolist(), texts, columns["line"].tolist(), retired.tolist(), strict=True
+        ):
+            yield Concept(concept_id=f"{PREFIX}:{concept}", definition=text, retired=is_retired, line=line)

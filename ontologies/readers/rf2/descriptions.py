@@ -53,17 +53,17 @@ def read_descriptions(files: Sequence[File], problems: Problems) -> Descriptions
 
 
 def _description(rows: Rows, languages: Codes, tags: Codes) -> Columns:
-    kind = rows.numbers["typeid"]
+    kind = rows.numbers["typeId"]
     is_fsn = kind == FULLY_SPECIFIED
     tag = np.full(len(kind), NO_TAG, dtype=np.int32)
     found = pc.extract_regex(rows.texts["term"].filter(pa.array(is_fsn)), _TAG)
     tag[is_fsn] = tags.encode(pc.fill_null(pc.struct_field(found, "tag"), ""))
     columns = {
         **common(rows),
-        "module": rows.numbers["moduleid"],
-        "concept": rows.numbers["conceptid"],
+        "module": rows.numbers["moduleId"],
+        "concept": rows.numbers["conceptId"],
         "type": kind,
-        "language": languages.encode(pc.utf8_trim_whitespace(rows.texts["languagecode"])),
+        "language": languages.encode(pc.utf8_trim_whitespace(rows.texts["languageCode"])),
         "tag": tag,
     }
     return taken(columns, np.isin(kind, (FULLY_SPECIFIED, SYNONYM, DEFINITION)))
@@ -89,13 +89,13 @@ class Acceptability:
         self._preferred = _joined(np.where(members["preferred"], bits, 0), begins)
 
     def _member(self, rows: Rows) -> Columns:
-        distinct, place = np.unique(rows.numbers["refsetid"], return_inverse=True)
+        distinct, place = np.unique(rows.numbers["refsetId"], return_inverse=True)
         bits = np.array([self._bit(refset) for refset in distinct.tolist()], dtype=np.int8)
         return {
             **common(rows),
             "bit": bits[place.reshape(-1)],
-            "description": rows.numbers["referencedcomponentid"],
-            "preferred": rows.numbers["acceptabilityid"] == PREFERRED,
+            "description": rows.numbers["referencedComponentId"],
+            "preferred": rows.numbers["acceptabilityId"] == PREFERRED,
         }
 
     def _bit(self, refset: int) -> int:
@@ -116,6 +116,11 @@ class Acceptability:
         known = self._descriptions[place] == descriptions
         return np.where(known, self._accepted[place], 0), np.where(known, self._preferred[place], 0)
 
+    def wanted(self, bits: int, own: str) -> set[str]:
+        """The wanted dialects among some; own: the language of the description, for those that are not known."""
+        dialects = {dialect or own for place, dialect in enumerate(self.dialects) if bits >> place & 1}
+        return {dialect for dialect in dialects if self._options.speaks(dialect)}
+
 
 def _joined(bits: Numbers, begins: Numbers) -> Numbers:
     return np.asarray(np.bitwise_or.reduceat(bits, begins)) if len(bits) else bits
@@ -129,17 +134,19 @@ def choose(descriptions: Descriptions, acceptability: Acceptability, options: Op
     """
     columns = descriptions.columns
     accepted, preferred = acceptability.of(columns["id"])
-    grounds = np.stack([np.where(preferred != 0, preferred, accepted), columns["language"]], axis=1)
-    distinct, place = np.unique(grounds, axis=0, return_inverse=True)
-    languages = Codes()
-    numbers = []
-    for bits, code in distinct.tolist():
+    grounds = np.stack([accepted, preferred, columns["language"]], axis=1)
+    distinct, ground = np.unique(grounds, axis=0, return_inverse=True)
+    languages, told, prefers = Codes(), [], []
+    for *bits, code in distinct.tolist():
         own = descriptions.languages.texts[code]
-        told = bool(bits) or options.suppressed or not acceptability.stated
-        tag = _language([dialect or own for i, dialect in enumerate(acceptability.dialects) if bits >> i & 1], own)
-        numbers.append(languages.code(tag) if told and options.speaks(tag) else NOT_TOLD)
-    language = np.array(numbers, dtype=np.int32)[place.reshape(-1)]
-    is_preferred = (language != NOT_TOLD) & (preferred != 0) & (columns["type"] == SYNONYM)
+        accepting, preferring = (acceptability.wanted(dialects, own) for dialects in bits)
+        if not accepting and options.speaks(own) and (options.suppressed or not acceptability.stated):
+            accepting = {own}
+        tag = _language(preferring or accepting, own)
+        told.append(languages.code(tag) if accepting else NOT_TOLD)
+        prefers.append(bool(preferring))
+    language = np.array(told, dtype=np.int32)[ground.reshape(-1)]
+    is_preferred = np.array(prefers, dtype=bool)[ground.reshape(-1)] & (columns["type"] == SYNONYM)
     # of two preferred terms in a language, such as one a dialect of it, the one that more dialects prefer
     rows = np.flatnonzero(is_preferred)
     first = first_of_each(
@@ -151,10 +158,10 @@ def choose(descriptions: Descriptions, acceptability: Acceptability, options: Op
     return languages.texts
 
 
-def _language(dialects: Sequence[str], own: str) -> str:
+def _language(dialects: set[str], own: str) -> str:
     """The tag of a name: its only dialect, else the language that its dialects share, else its own language."""
-    if len(set(dialects)) == 1:
-        return dialects[0]
+    if len(dialects) == 1:
+        return next(iter(dialects))
     shared = {dialect.partition("-")[0] for dialect in dialects}
     return shared.pop() if len(shared) == 1 else own
 
@@ -168,17 +175,17 @@ def first_of_each(groups: Sequence[NDArray[np.generic]], order: Sequence[NDArray
     return ranked[np.append(True, is_first)] if len(ranked) else ranked
 
 
-def terms(descriptions: Descriptions) -> Iterator[tuple[int, int, str]]:
-    """Row in the columns, line and term of each description, file by file in the order of their lines."""
+def terms(descriptions: Descriptions) -> Iterator[tuple[Columns, list[str]]]:
+    """Some of the descriptions and the term of each, file by file in the order of their lines."""
     columns = descriptions.columns
     for number, file in enumerate(descriptions.files):
         mine = np.flatnonzero(columns["file"] == number)
-        mine = mine[np.argsort(columns["line"][mine], kind="stable")]
+        mine = mine[np.argsort(columns["line"][mine])]
         lines = columns["line"][mine]
+        if not len(lines):
+            continue
         for rows in read_rows(file, Problems(lenient=True)):  # what is wrong was found before
-            if not len(rows.lines):
-                continue
-            begin, end = np.searchsorted(lines, [rows.lines[0], rows.lines[-1] + 1])
-            place = np.searchsorted(rows.lines, lines[begin:end])
-            texts = rows.texts["term"].take(pa.array(place)).to_pylist()
-            yield from zip(mine[begin:end].tolist(), lines[begin:end].tolist(), texts, strict=True)
+            if len(rows.lines):
+                begin, end = np.searchsorted(lines, [rows.lines[0], rows.lines[-1] + 1])
+                place = np.searchsorted(rows.lines, lines[begin:end])
+                yield taken(columns, mine[begin:end]), rows.texts["term"].take(pa.array(place)).to_pylist()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,12 @@ from typing import IO
 from ontologies.errors import SourceError
 from ontologies.readers.files import open_file, uncompressed_name
 
-_COMMON = ("id", "effectivetime", "active", "moduleid")
-_MEMBER = (*_COMMON, "refsetid", "referencedcomponentid")
+_COMMON = ("id", "effectiveTime", "active", "moduleId")
+_MEMBER = (*_COMMON, "refsetId", "referencedComponentId")
 _TEXT = (".txt", ".tsv", ".csv")
 _TYPE = re.compile(r"(Full|Snapshot|Delta)(?=[-_.]|$)", re.IGNORECASE)
 _DATE = re.compile(r"_(\d{8})(T\d+Z?)?$")
 _RF2_NAME = re.compile(r"x?(sct|der)2_", re.IGNORECASE)
-_ALIASES = {"targetcomponent": "targetcomponentid", "mapsource": "maptarget"}  # older, and of maps to SNOMED CT
 _LONGEST_HEADER = 65536
 
 
@@ -44,7 +44,7 @@ class Kind:
 
 
 def _kind(contents: str, marks: str, columns: str, name: str, *, optional: str = "") -> Kind:
-    common = _MEMBER if "refsetid" in marks.split() else _COMMON
+    common = _MEMBER if "refsetId" in marks.split() else _COMMON
     return Kind(
         contents,
         tuple(marks.split()),
@@ -54,38 +54,40 @@ def _kind(contents: str, marks: str, columns: str, name: str, *, optional: str =
     )
 
 
-CONCEPT = _kind("concepts", "definitionstatusid", "", r"sct2_Concept_")
+CONCEPT = _kind("concepts", "definitionStatusId", "", r"sct2_Concept_")
 DESCRIPTION = _kind(
-    "descriptions", "conceptid term", "conceptid languagecode typeid term", r"sct2_(Description|TextDefinition)_"
+    "descriptions", "conceptId term", "conceptId languageCode typeId term", r"sct2_(Description|TextDefinition)_"
 )
 RELATIONSHIP = _kind(
     "relationships",
-    "sourceid destinationid",
-    "sourceid destinationid typeid characteristictypeid",
+    "sourceId destinationId",
+    "sourceId destinationId typeId characteristicTypeId",
     r"sct2_(Stated)?Relationship_",
 )
-LANGUAGE = _kind("acceptability", "refsetid acceptabilityid", "acceptabilityid", r"der2_cRefset_Language")
-ASSOCIATION = _kind("associations", "refsetid targetcomponentid", "targetcomponentid", r"der2_cRefset_Association")
+LANGUAGE = _kind("acceptability", "refsetId acceptabilityId", "acceptabilityId", r"der2_cRefset_Language")
+ASSOCIATION = _kind("associations", "refsetId targetComponentId", "targetComponentId", r"der2_cRefset_Association")
 MAP = _kind(
     "maps",
-    "refsetid maptarget",
-    "maptarget",
+    "refsetId mapTarget",
+    "mapTarget",
     r"der2_\w*sRefset_SimpleMap|der2_iisss\w+Refset_(Complex|Extended)Map",
-    optional="maprule correlationid mapcategoryid",
+    optional="mapRule correlationId mapCategoryId",
 )
 DEPENDENCY = _kind(
-    "module dependencies", "refsetid sourceeffectivetime", "sourceeffectivetime", r"der2_ssRefset_ModuleDependency"
+    "module dependencies", "refsetId sourceEffectiveTime", "sourceEffectiveTime", r"der2_ssRefset_ModuleDependency"
 )
 KINDS = (CONCEPT, DESCRIPTION, RELATIONSHIP, LANGUAGE, ASSOCIATION, MAP, DEPENDENCY)
-_NOT_READ = {CONCEPT: {"refsetid"}, MAP: {"expression"}}  # with these columns it is another kind, which is not read
+_SPELLINGS = {column.lower(): column for kind in KINDS for column in (*kind.marks, *kind.columns, *kind.optional)}
+_SPELLINGS |= {"targetcomponent": "targetComponentId", "mapsource": "mapTarget"}  # older, and of maps to SNOMED CT
+_NOT_READ = {CONCEPT: {"refsetId"}, MAP: {"expression"}}  # with these columns it is another kind, which is not read
 
 
 @dataclass(frozen=True, slots=True)
 class File:
     """One file that is read.
 
-    header: its columns in lower case. release_type: "snapshot", "full", or "" where neither its name nor its folders
-    say. date: of its name, YYYYMMDD or "". archive: the .zip file that it lies in.
+    header: its columns, spelled as in the specification. release_type: "snapshot", "full", or "" where neither its
+    name nor its folders say. date: of its name, YYYYMMDD or "". archive: the .zip file that it lies in.
     """
 
     path: Path
@@ -161,7 +163,7 @@ def _open(path: Path, archive: Path | None) -> Iterator[IO[bytes]]:
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(path.relative_to(archive).as_posix()) as member:
             yield member
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
         raise SourceError(f"expected a whole .zip file that is not encrypted, got: {error}", path=path) from None
 
 
@@ -190,7 +192,7 @@ def _recognised(file: Path, archive: Path | None, release_type: str) -> File | N
     """The file if it is one to read. Raises `SourceError` where it says so and its columns do not."""
     line = _first_line(file, archive)
     text = line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    header = tuple(_ALIASES.get(cell, cell) for cell in (cell.strip().lower() for cell in text.split("\t")))
+    header = tuple(_SPELLINGS.get(cell.lower(), cell) for cell in map(str.strip, text.split("\t")))
     kind = _kind_of(file, header)
     if kind is None:
         if len(header) == 1 and _looks_like_rf2(line):

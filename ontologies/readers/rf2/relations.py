@@ -41,11 +41,11 @@ def parents(files: Sequence[File], problems: Problems) -> tuple[Numbers, Numbers
 def _is_a(rows: Rows) -> Columns:
     columns = {
         **common(rows),
-        "child": rows.numbers["sourceid"],
-        "parent": rows.numbers["destinationid"],
-        "stated": rows.numbers["characteristictypeid"] == STATED,
+        "child": rows.numbers["sourceId"],
+        "parent": rows.numbers["destinationId"],
+        "stated": rows.numbers["characteristicTypeId"] == STATED,
     }
-    return taken(columns, rows.numbers["typeid"] == IS_A)
+    return taken(columns, rows.numbers["typeId"] == IS_A)
 
 
 def replacements(files: Sequence[File], active: Numbers, problems: Problems) -> Iterator[Replacement]:
@@ -67,9 +67,9 @@ def replacements(files: Sequence[File], active: Numbers, problems: Problems) -> 
 def _association(rows: Rows) -> Columns:
     columns = {
         **common(rows),
-        "refset": rows.numbers["refsetid"],
-        "concept": rows.numbers["referencedcomponentid"],
-        "target": rows.numbers["targetcomponentid"],
+        "refset": rows.numbers["refsetId"],
+        "concept": rows.numbers["referencedComponentId"],
+        "target": rows.numbers["targetComponentId"],
     }
     return taken(columns, np.isin(columns["refset"], list(ASSOCIATIONS)))
 
@@ -98,10 +98,10 @@ def codes(files: Sequence[File], left_out: Numbers, problems: Problems) -> Itera
 
 def _map(rows: Rows, targets: Codes, relations: Codes) -> Columns:
     nothing = np.zeros(len(rows.lines), dtype=np.int64)
-    rule = rows.texts.get("maprule")
+    rule = rows.texts.get("mapRule")
     is_conditional = nothing if rule is None else np.array([text.strip() not in _ALWAYS for text in rule.to_pylist()])
-    correlation = rows.numbers.get("correlationid", nothing)
-    category = rows.numbers.get("mapcategoryid", nothing)
+    correlation = rows.numbers.get("correlationId", nothing)
+    category = rows.numbers.get("mapCategoryId", nothing)
     if rule is not None:
         category = np.where(category == 0, _NO_CATEGORY, category)
     grounds = np.stack([is_conditional, correlation, category], axis=1).astype(np.int64)
@@ -109,9 +109,9 @@ def _map(rows: Rows, targets: Codes, relations: Codes) -> Columns:
     relation = np.array([relations.code(_relation(*ground)) for ground in distinct.tolist()], dtype=np.int32)
     return {
         **common(rows),
-        "refset": rows.numbers["refsetid"],
-        "concept": rows.numbers["referencedcomponentid"],
-        "target": targets.encode(pc.utf8_trim_whitespace(rows.texts["maptarget"])),
+        "refset": rows.numbers["refsetId"],
+        "concept": rows.numbers["referencedComponentId"],
+        "target": targets.encode(pc.utf8_trim_whitespace(rows.texts["mapTarget"])),
         "relation": relation[place.reshape(-1)],
     }
 

@@ -55,9 +55,9 @@ def describe(
 def _dependency(rows: Rows) -> Columns:
     return {
         **common(rows),
-        "module": rows.numbers["moduleid"],
-        "needed": rows.numbers["referencedcomponentid"],
-        "date": rows.numbers["sourceeffectivetime"],
+        "module": rows.numbers["moduleId"],
+        "needed": rows.numbers["referencedComponentId"],
+        "date": rows.numbers["sourceEffectiveTime"],
     }
 
 

@@ -23,16 +23,20 @@ Numbers = NDArray[np.int64]
 
 _BLOCK = 1 << 23  # bytes parsed at once
 _HEADER_ROWS = 1
-_TEXTS = {"term", "languagecode", "maprule", "maptarget"}
-_DATES = {"effectivetime", "sourceeffectivetime"}
+_TEXTS = {"languageCode", "mapRule", "mapTarget"}
+_DATES = {"effectiveTime", "sourceEffectiveTime"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How the cells of a column are written. lowest, highest: of the number they stand for, in their first `width`."""
+    """How the cells of a column are written, and what their first `width` characters stand for.
+
+    lowest, highest: of the numbers, if they are numbers.
+    """
 
     pattern: str
     expected: str
+    is_number: bool = True
     lowest: int = 0
     highest: int = 10**18 - 1
     width: int | None = None
@@ -41,12 +45,14 @@ class _Form:
 _FLAG = _Form(r"^[01]$", "0 or 1", highest=1)
 _DATE = _Form(r"^[1-9][0-9]{7}", "a date as YYYYMMDD", lowest=10**7, highest=10**8 - 1, width=8)
 _SCTID = _Form(r"^[0-9]{1,18}$", "an identifier of at most 18 digits")
+_TEXT = _Form(r"", "text", is_number=False)
+_TERM = _Form(r"\S", "a text that is not empty", is_number=False)
 _OPTIONAL_SCTID = _Form(r"^[0-9]{0,18}$", "an identifier of at most 18 digits, or nothing")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Some rows of a file: columns by name in lower case, aligned with `lines`. The id of a member is a text."""
+    """Some rows of a file: columns by name, aligned with `lines`. The id of a member is a text."""
 
     lines: Numbers
     numbers: dict[str, Numbers]
@@ -72,7 +78,7 @@ def no_rows(kind: Kind) -> Rows:
     """None of a kind of file, with all of its columns."""
     columns = {name: pa.array([], pa.string()) for name in kind.columns}
     forms = {name: _form(name, kind) for name in columns}
-    numbers = {name: _numbers(columns[name], form) for name, form in forms.items() if form}
+    numbers = {name: _numbers(columns[name], form) for name, form in forms.items() if form.is_number}
     return Rows(np.array([], dtype=np.int64), numbers, {name: columns[name] for name in columns if name not in numbers})
 
 
@@ -127,16 +133,20 @@ def _converted(batch: pa.RecordBatch, lines: Numbers, file: File) -> Rows:
     numbers, texts = {}, {}
     for name in batch.schema.names:
         form, text = _form(name, file.kind), batch[name].cast(pa.string())
-        if form is None:
-            texts[name] = text
-        else:
+        if form.is_number:
             numbers[name] = _numbers(text, form)
+        elif form is _TERM and not _matches(text, form).all():
+            raise pa.ArrowInvalid(form.expected)
+        else:
+            texts[name] = text
     return Rows(lines, numbers, texts)
 
 
-def _form(name: str, kind: Kind) -> _Form | None:
-    if name in _TEXTS or (name == "id" and "refsetid" in kind.columns):
-        return None
+def _form(name: str, kind: Kind) -> _Form:
+    if name == "term":
+        return _TERM
+    if name in _TEXTS or (name == "id" and "refsetId" in kind.columns):
+        return _TEXT
     if name in _DATES:
         return _DATE
     if name == "active":
@@ -159,15 +169,15 @@ def _without_bad_rows(
     batch: pa.RecordBatch, lines: Numbers, file: File, problems: Problems
 ) -> tuple[pa.RecordBatch, Numbers]:
     """The rows that can be converted; of the others `problems` is told, but not of blank ones."""
-    good = ~(pc.and_(pc.equal(batch["id"], b""), pc.equal(batch["effectivetime"], b""))).to_numpy(zero_copy_only=False)
+    good = ~(pc.and_(pc.equal(batch["id"], b""), pc.equal(batch["effectiveTime"], b""))).to_numpy(zero_copy_only=False)
     for name in batch.schema.names:
         form = _form(name, file.kind)
         is_written = np.array([_is_utf8(cell) for cell in batch[name].to_pylist()], dtype=bool)
-        fits = is_written if form is None else _matches(batch[name], form)
+        fits = is_written & _matches(batch[name], form)
         for row in np.flatnonzero(good & ~fits):
             cell = batch[name][int(row)].as_py()
             kind = f"bad {name}" if is_written[row] else "text that is not UTF-8"
-            expected = form.expected if form and is_written[row] else "UTF-8"
+            expected = form.expected if is_written[row] else "UTF-8"
             message = f"expected {expected}, got {cell[:80]!r}"
             problems.found(kind, SourceError(message, path=file.path, line=int(lines[row]), field=name))
         good &= fits

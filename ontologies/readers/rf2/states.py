@@ -59,7 +59,7 @@ def common(rows: Rows) -> Columns:
     ids = rows.numbers["id"] if texts is None else hashes(texts)
     return {
         "id": ids,
-        "time": rows.numbers["effectivetime"].astype(np.int32),
+        "time": rows.numbers["effectiveTime"].astype(np.int32),
         "active": rows.numbers["active"].astype(bool),
         "line": rows.lines.astype(np.int32),
     }
