@@ -19,6 +19,7 @@ from ontologies.readers.json_file import Json
 
 _CHUNK = 1 << 18  # bytes
 _FAR = 1 << 20  # characters: an error this far before the end of what was read is no value cut in two
+_CUT = len("e+")  # a number cut here, 1e+, decodes as 1
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -129,7 +130,7 @@ class _Text:
             except RecursionError:
                 raise self.error("expected JSON nested less deeply") from None
             else:
-                if end < len(self._buffer) or self._ended:  # else a number may go on
+                if end + _CUT < len(self._buffer) or self._ended:
                     self._place = end
                     return value
             self._read(size)

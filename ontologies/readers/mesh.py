@@ -140,7 +140,10 @@ def _told(mesh: MeshRecord, path: Path, options: Options) -> Iterator[Record]:
         options.problems.found("records without a name", error)
         return
     categories = mesh.categories or [_TREES[number[0]] for number in mesh.tree_numbers if number[0] in _TREES]
-    terms = [term for term in dict.fromkeys(mesh.terms) if options.speaks(term[1])]
+    spoken = [term for term in mesh.terms if options.speaks(term[1])]
+    terms: dict[tuple[str, str], TermType] = {}
+    for text, language, term_type in sorted(spoken, key=lambda term: term[2].rank):
+        terms.setdefault((text, language), term_type)
     if not terms or (options.semantic_types and not set(categories) & set(options.semantic_types)):
         return
     yield Concept(
@@ -149,7 +152,7 @@ def _told(mesh: MeshRecord, path: Path, options: Options) -> Iterator[Record]:
         definition=mesh.definition,
         line=mesh.line,
     )
-    for text, language, term_type in terms:
+    for (text, language), term_type in terms.items():
         yield Name(concept_id=concept_id, name=text, language=language, term_type=term_type, line=mesh.line)
     for system, code, relation in dict.fromkeys(mesh.codes):
         yield Code(concept_id=concept_id, system=system, code=code, relation=relation, line=mesh.line)

@@ -28,6 +28,7 @@ from ontologies.readers.annotations import (
 from ontologies.readers.files import digest, uncompressed_name
 from ontologies.readers.json_file import Json, json_array, json_flag, json_object, json_text, optional_text
 from ontologies.readers.json_stream import Item, stream_json
+from ontologies.readers.licences import known_licence
 from ontologies.readers.options import Options
 from ontologies.records import Record, Release, Source
 
@@ -134,6 +135,7 @@ def _release(ontology: str, meta: dict[str, Json], said: list[Statement], path: 
     def dublin_core(name: str) -> str:
         return _first(said, *(f"{namespace}{name}" for namespace in _DUBLIN_CORE))
 
+    licence = dublin_core("license")
     version_iri = optional_text(meta, "version", path, "graphs[0].meta")
     version = _first(said, *_VERSION_INFO) or version_iri
     dates = (version, version_iri, _first(said, f"{OBO_IN_OWL}date"))
@@ -141,7 +143,7 @@ def _release(ontology: str, meta: dict[str, Json], said: list[Statement], path: 
         source=short_name(ontology or Path(uncompressed_name(path)).stem),
         version=version,
         date=next(filter(None, map(iso_date, dates)), ""),
-        licence=dublin_core("license"),
+        licence=known_licence(licence) or licence,
         attribution=dublin_core("rights") or dublin_core("title"),
         url=ontology,
         sha256=digest(path),

@@ -26,6 +26,7 @@ from ontologies.readers.annotations import (
     short_name,
 )
 from ontologies.readers.files import digest, uncompressed_name
+from ontologies.readers.licences import known_licence
 from ontologies.readers.options import Options
 from ontologies.readers.xml_stream import XML, root_name, stream_xml
 from ontologies.records import Record, Release, Source
@@ -116,6 +117,7 @@ def _release(header: dict[str, list[str]], path: Path) -> Release:
     def dublin_core(*names: str) -> str:
         return first(*(f"{namespace}{name}" for name in names for namespace in _DUBLIN_CORE))
 
+    licence = dublin_core("license", "licence")
     version_iri = first(f"{OWL}versionIRI")
     version = first(f"{OWL}versionInfo") or version_iri
     dates = (version, version_iri, first(f"{OBO_IN_OWL}date"), dublin_core("issued", "modified", "date"))
@@ -123,7 +125,7 @@ def _release(header: dict[str, list[str]], path: Path) -> Release:
         source=short_name(first("") or Path(uncompressed_name(path)).stem),
         version=version,
         date=next(filter(None, map(iso_date, dates)), ""),
-        licence=dublin_core("license", "licence"),
+        licence=known_licence(licence) or licence,
         attribution=dublin_core("rights", "title"),
         url=first(""),
         sha256=digest(path),

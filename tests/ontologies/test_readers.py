@@ -55,8 +55,8 @@ def test_parquet_is_recognised(tmp_path, file):
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        ("x.owl", b"<?xml version='1.0'?>\n<rdf:RDF/>\n"),
-        ("x.json", b'{"graphs": []}'),
+        ("x.xml", b"<?xml version='1.0'?>\n<html/>\n"),
+        ("x.json", b'{"data": []}'),
         ("x.md", b"# A table\n"),
         ("empty", b""),
         ("x.xz", lzma.compress(b"nothing that is known\n")),
