@@ -15,10 +15,12 @@ from ontologies.readers.fhir_resource import resource_type
 from ontologies.readers.fhir_valueset import read_fhir_valueset
 from ontologies.readers.files import first_bytes, uncompressed_name
 from ontologies.readers.icd10cm import is_icd10cm, read_icd10cm
+from ontologies.readers.loinc import is_loinc, read_loinc
 from ontologies.readers.mesh import is_mesh_xml, read_mesh_xml
 from ontologies.readers.mesh_ascii import is_mesh_ascii, read_mesh_ascii
 from ontologies.readers.obo import read_obo
 from ontologies.readers.obograph import is_obograph, read_obograph
+from ontologies.readers.omop import is_omop, read_omop
 from ontologies.readers.options import Options
 from ontologies.readers.owl import is_owl, read_owl
 from ontologies.readers.rf2 import is_rf2, read_rf2
@@ -91,6 +93,8 @@ FORMATS = (
     Format("UMLS Metathesaurus (a folder with MRCONSO.RRF)", is_umls, read_umls),
     Format("RxNorm (a folder with RXNCONSO.RRF)", is_rxnorm, read_rxnorm),
     Format("ICD-10-CM (tabular list .xml, order file .txt)", is_icd10cm, read_icd10cm),
+    Format("LOINC (Loinc.csv, or a folder with it)", is_loinc, read_loinc),
+    Format("OMOP vocabularies (CONCEPT.csv, or a folder with it)", is_omop, read_omop),
     Format("OBO (.obo)", _is_obo, _read_obo),
     Format("OWL in RDF/XML (.owl)", is_owl, read_owl),
     Format("OBO graphs (.json)", is_obograph, read_obograph),

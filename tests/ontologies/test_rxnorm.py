@@ -73,8 +73,8 @@ def test_records(release):
             line=4,
         ),
         Concept(concept_id="RXNORM:10", parents=("RXNORM:9",)),
-        Replacement(concept_id="RXNORM:7", replaced_by="RXNORM:9", relation="SY", line=1),
-        Replacement(concept_id="RXNORM:5", replaced_by="RXNORM:10", relation="RN", line=3),
+        Replacement(concept_id="RXNORM:7", replaced_by="RXNORM:9", relation="SY"),
+        Replacement(concept_id="RXNORM:5", replaced_by="RXNORM:10", relation="RN"),
     ]
 
 

@@ -169,7 +169,7 @@ def test_definitions_parents_and_replacements(release):
     assert found[-3:] == [
         Concept(concept_id="UMLS:C0000001", definition="An invented infarction."),
         Concept(concept_id="UMLS:C0000001", parents=("UMLS:C0000002",)),
-        Replacement(concept_id="UMLS:C0000009", replaced_by="UMLS:C0000001", relation="SY", line=1),
+        Replacement(concept_id="UMLS:C0000009", replaced_by="UMLS:C0000001", relation="SY"),
     ]
     spanish = [r.definition for r in records(release, Concept, languages=("es",)) if r.definition]
     assert spanish == ["Un infarto inventado."]

@@ -21,7 +21,7 @@ from ontologies.readers.files import COMPRESSIONS
 from ontologies.readers.options import Options, Problems
 from ontologies.readers.rrf import rows as rrf
 from ontologies.readers.rrf.languages import language_tag
-from ontologies.readers.rrf.parents import ParentRule, read_parents
+from ontologies.readers.rrf.parents import Flags, ParentRule, read_parents
 from ontologies.readers.rrf.semantic_groups import SEMANTIC_GROUPS
 from ontologies.records import Code, Concept, Name, Record, Replacement, TermType
 
@@ -91,15 +91,20 @@ class _Wanted(NamedTuple):
 class Survey:
     """What a first pass over the names finds. levels: the restriction level (SRL) of each vocabulary."""
 
+    known: Flags
     kinds: set[Kind] = field(default_factory=set)
     levels: dict[bytes, str] = field(default_factory=dict)
-    known: bytearray = field(default_factory=bytearray)
     together: bool = True
+
+
+def flags(size: int) -> Flags:
+    """So many zeros; pages that nothing is written to take no memory."""
+    return memoryview(np.zeros(size, dtype=np.uint8))
 
 
 def survey(path: Path, layout: Layout) -> Survey:
     """Pass over the file of names. Rows with the wrong number of columns are left for the second pass to report."""
-    found, previous = Survey(known=bytearray(layout.size)), b""
+    found, previous = Survey(known=flags(layout.size)), b""
     kinds: set[tuple[bytes, bytes, bytes, bytes, bytes]] = set()
     for _, fields in rrf.rows(path, CONSO, Problems(lenient=True)):
         if fields[0] != previous:
@@ -141,7 +146,8 @@ class Metathesaurus:
         self.options = options
         self.found = survey(path, layout)
         self._layout = layout
-        self._kept = bytearray(layout.size)
+        self._kept = flags(layout.size)
+        self._is_empty = True
         self._types = SemanticTypes(self.beside("STY"), layout, self.found.known, options)
         self._check(options.sources, {kind.vocabulary for kind in self.found.kinds}, "SAB", "a vocabulary")
         self._check(options.term_types, {kind.term_type for kind in self.found.kinds}, "TTY", "a term type")
@@ -158,9 +164,12 @@ class Metathesaurus:
         return sorted({wanted.vocabulary for wanted in self._wanted.values()})
 
     def records(self) -> Iterator[Record]:
-        """Concepts with their names and codes; then, in records of their own, definitions, parents, replacements."""
+        """Concepts with their names and codes; then, in records of their own, definitions, parents, replacements.
+
+        The lines are those of the file of names, records from other files have none.
+        """
         yield from self._concepts()
-        if 1 not in self._kept:
+        if self._is_empty:
             message = "expected names, got none that the filters leave; its languages are "
             spoken = {language_tag(kind.language, kind.vocabulary) or "?" for kind in self.found.kinds}
             raise SourceError(message + ", ".join(sorted(spoken)), path=self.path)
@@ -284,7 +293,7 @@ class Metathesaurus:
         names = list(self._names(concept_id, sorted(atoms)))
         if not names:
             return
-        self._kept[number] = 1
+        self._kept[number], self._is_empty = 1, False
         yield Concept(concept_id=concept_id, semantic_types=self._types.names_of(number), line=line)
         yield from names
         for (system, raw), (vocabulary, code_line) in codes.items():
@@ -385,7 +394,7 @@ class Metathesaurus:
     def _replacements(self) -> Iterator[Replacement]:
         name, columns, read = self._layout.retired
         path = self.beside(name)
-        for line, fields in rrf.rows(path, columns, self.options.problems) if path else ():
+        for _, fields in rrf.rows(path, columns, self.options.problems) if path else ():
             retired, relation, current = read(fields)
             number, target = self._layout.number(retired), self._layout.number(current)
             if number and target and number != target and self._kept[target]:
@@ -393,7 +402,6 @@ class Metathesaurus:
                     concept_id=self._layout.curie(number),
                     replaced_by=self._layout.curie(target),
                     relation=relation.decode(errors="replace"),
-                    line=line,
                 )
 
 
@@ -403,7 +411,7 @@ _Atom = tuple[tuple[int, int], tuple[bool, bool, bool], int, _Wanted, bytes]
 class SemanticTypes:
     """The semantic types of each concept, and whether the filter wants it. Concepts share their few combinations."""
 
-    def __init__(self, path: Path | None, layout: Layout, known: bytearray, options: Options) -> None:
+    def __init__(self, path: Path | None, layout: Layout, known: Flags, options: Options) -> None:
         self._combinations: list[tuple[str, ...]] = [()]
         self._of_concept = np.zeros(layout.size, dtype=np.uint32)
         self._names: dict[str, str] = {}
@@ -424,7 +432,7 @@ class SemanticTypes:
         """The names of the concept's semantic types, in the order of the file."""
         return self._shown[self._of_concept[number]]
 
-    def _read(self, path: Path, layout: Layout, known: bytearray, problems: Problems) -> None:
+    def _read(self, path: Path, layout: Layout, known: Flags, problems: Problems) -> None:
         with_type: dict[tuple[int, bytes], int] = {}
         for line, fields in rrf.rows(path, STY, problems):
             number = check_known(fields[0], layout, known, problems, path, line, "CUI")
@@ -459,7 +467,7 @@ class SemanticTypes:
 
 
 def check_known(
-    cui: bytes, layout: Layout, known: bytearray, problems: Problems, path: Path, line: int, column: str
+    cui: bytes, layout: Layout, known: Flags, problems: Problems, path: Path, line: int, column: str
 ) -> int:
     """The number of a concept that has names; else a problem, and 0."""
     number = layout.number(cui)

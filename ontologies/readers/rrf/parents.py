@@ -26,6 +26,7 @@ REL = rrf.columns("CUI1 AUI1 STYPE1 REL CUI2 AUI2 STYPE2 RELA RUI SRUI SAB SL RG
 CIRCULAR = "parent in a circle of concepts"
 
 Ints = NDArray[np.int64]
+Flags = memoryview  # a byte for each concept number
 
 
 class ParentRule(NamedTuple):
@@ -43,7 +44,7 @@ def read_parents(
     *,
     wanted: Callable[[bytes, bytes], bool],
     check: Callable[[bytes, Path, int, str], int],
-    kept: bytearray,
+    kept: Flags,
     curie: Callable[[int], str],
     problems: Problems,
 ) -> Iterator[Concept]:
