@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from linker.identifiers import canonical_prefix
 from ontologies.errors import SourceError
+from ontologies.readers.circles import CIRCULAR, in_circles
 from ontologies.readers.files import digest, read_raw_lines, uncompressed_name
 from ontologies.readers.options import Options, Problems
-from ontologies.readers.rrf.parents import CIRCULAR, in_circles
 from ontologies.records import Code, Concept, Name, Record, Release, Replacement, Source, TermType
 
 LANGUAGE = "en"  # of concept_name: the conventions of CONCEPT

@@ -7,9 +7,9 @@ import pytest
 from ontologies.collecting import collect
 from ontologies.errors import SourceError
 from ontologies.readers import read
+from ontologies.readers.circles import CIRCULAR
 from ontologies.readers.omop import STRANGER
 from ontologies.readers.options import Options, Problems
-from ontologies.readers.rrf.parents import CIRCULAR
 from ontologies.records import Code, Concept, Name, Replacement, TermType
 
 TABLES = {

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from ontologies.collecting import collect
 from ontologies.errors import SourceError
 from ontologies.readers import read
+from ontologies.readers.circles import CIRCULAR
 from ontologies.readers.options import Options, Problems
 from ontologies.readers.rrf.metathesaurus import STRANGER
-from ontologies.readers.rrf.parents import CIRCULAR
 from ontologies.records import Code, Concept, Name, Replacement, TermType
 
 SNOMED, MESH, SPANISH = "SNOMEDCT_US", "MSH", "MSHSPA"

@@ -1,9 +1,8 @@
 """The parents of concepts, from the relationships between them, without circles.
 
 The Metathesaurus keeps the hierarchy of each of its vocabularies. Together they have circles that none of them has: one
-holds A above B, another B above A (Bodenreider, "Circular hierarchical relationships in the UMLS", AMIA 2001). Of
-concepts on one circle none can be said to be the broader, so the parents that close circles are left out, all of those
-within a strongly connected component, and counted.
+holds A above B, another B above A (Bodenreider, "Circular hierarchical relationships in the UMLS", AMIA 2001). They
+are in every release, so that they are no error of a row: parents on circles are left out and counted.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ontologies.readers.circles import CIRCULAR, in_circles
 from ontologies.readers.options import Problems
 from ontologies.readers.rrf import rows as rrf
 from ontologies.records import Concept
@@ -23,9 +22,6 @@ from ontologies.records import Concept
 # Of MRREL; RXNREL swaps RG and DIR, which are not read
 REL = rrf.columns("CUI1 AUI1 STYPE1 REL CUI2 AUI2 STYPE2 RELA RUI SRUI SAB SL RG DIR SUPPRESS CVF")
 
-CIRCULAR = "parent in a circle of concepts"
-
-Ints = NDArray[np.int64]
 Flags = memoryview  # a byte for each concept number
 
 
@@ -72,49 +68,3 @@ def read_parents(
     for start, end in zip(starts, [*starts[1:], len(children)], strict=False):
         above = tuple(curie(number) for number in parents[start:end].tolist())
         yield Concept(concept_id=curie(int(children[start])), parents=above)
-
-
-def in_circles(children: Ints, parents: Ints) -> NDArray[np.bool_]:
-    """Which of the pairs lie within one strongly connected component."""
-    left = np.arange(len(children))
-    while True:  # a concept without parents, or without children, is on no circle
-        on = np.isin(parents[left], children[left]) & np.isin(children[left], parents[left])
-        if on.all():
-            break
-        left = left[on]
-    circular = np.zeros(len(children), dtype=np.bool_)
-    component = _components(children[left].tolist(), parents[left].tolist())
-    for row in left.tolist():
-        circular[row] = component[int(children[row])] == component[int(parents[row])]
-    return circular
-
-
-def _components(children: list[int], parents: list[int]) -> dict[int, int]:
-    """The strongly connected component of each concept, by Tarjan's algorithm with a stack of its own."""
-    above: dict[int, list[int]] = {}
-    for child, parent in zip(children, parents, strict=True):
-        above.setdefault(child, []).append(parent)
-    seen: dict[int, int] = {}
-    low: dict[int, int] = {}
-    component: dict[int, int] = {}
-    open_: list[int] = []
-    for root, first in above.items():
-        way = [] if root in seen else [(root, iter(first))]
-        while way:
-            here, ahead = way[-1]
-            if here not in seen:
-                seen[here] = low[here] = len(seen)
-                open_.append(here)
-            for parent in ahead:
-                if parent not in seen:
-                    way.append((parent, iter(above.get(parent, ()))))
-                    break
-                if parent not in component:
-                    low[here] = min(low[here], seen[parent])
-            else:
-                way.pop()
-                if way:
-                    low[way[-1][0]] = min(low[way[-1][0]], low[here])
-                while low[here] == seen[here] and here not in component:
-                    component[open_.pop()] = here
-    return component
