@@ -1,4 +1,4 @@
-"""`read_rf2`: what each file of a SNOMED CT release becomes, and each way a release can be wrong. All content is invented."""
+"""`read_rf2`: what each file of a release becomes, and each way a release can be wrong. All content is invented."""
 
 import shutil
 import uuid
@@ -97,16 +97,16 @@ MEMBERS = ("Language", "Association", "SimpleMap", "ExtendedMap", "ModuleDepende
 FEVER, SIGN, AGUE, ROOT = concept(1001), concept(1002), concept(1003), "138875005"
 
 
-def row(*cells, id="", time="20240101", active=1, module=CORE):
-    return [str(cell) for cell in (id or uuid.uuid4(), time, active, module, *cells)]
+def row(*cells, of_id="", time="20240101", active=1, module=CORE):
+    return [str(cell) for cell in (of_id or uuid.uuid4(), time, active, module, *cells)]
 
 
-def concept_row(id, **state):
-    return row("900000000000074008", id=id, **state)
+def concept_row(of_id, **state):
+    return row("900000000000074008", of_id=of_id, **state)
 
 
 def description_row(item, of, term, kind=SYN, language="en", **state):
-    return row(of, language, kind, term, "900000000000448009", id=description(item), **state)
+    return row(of, language, kind, term, "900000000000448009", of_id=description(item), **state)
 
 
 def accepts(refset, item, how=ACCEPTABLE, **state):
@@ -114,7 +114,7 @@ def accepts(refset, item, how=ACCEPTABLE, **state):
 
 
 def is_a(item, child, parent, kind=IS_A, characteristic=INFERRED, **state):
-    return row(child, parent, 0, kind, characteristic, "900000000000451002", id=sctid(item, "02"), **state)
+    return row(child, parent, 0, kind, characteristic, "900000000000451002", of_id=sctid(item, "02"), **state)
 
 
 def map_row(code, rule="TRUE", correlation=UNSPECIFIED, category=CLASSIFIED, of=FEVER, refset=ICD10, **state):

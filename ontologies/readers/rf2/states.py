@@ -50,7 +50,8 @@ def stacked(kind: Kind, files: Sequence[File], problems: Problems, pick: Callabl
         for rows in read_rows(file, problems):
             columns = pick(rows)
             blocks.append({"file": np.full(len(columns["line"]), number, dtype=np.int16), **columns})
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    # column by column, so that little is there twice
+    return {name: np.concatenate([block.pop(name) for block in blocks]) for name in list(blocks[0])}
 
 
 def common(rows: Rows) -> Columns:
