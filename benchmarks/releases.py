@@ -231,10 +231,15 @@ for _ in range(7):
 def sctid(item: int, partition: str) -> str:
     """The SNOMED CT identifier of an extension's component: item, namespace, partition, check digit."""
     digits = f"{10_000_000 + item}{NAMESPACE}{partition}"
+    return digits + check_digit(digits)
+
+
+def check_digit(digits: str) -> str:
+    """The digit that makes Verhoeff's check of `digits` and itself come out."""
     check = 0
     for at, digit in enumerate(reversed(digits), 1):
         check = _TIMES[check][_TURNED[at % 8][int(digit)]]
-    return f"{digits}{_TIMES[check].index(0)}"
+    return str(_TIMES[check].index(0))
 
 
 WRITERS = {"rrf": write_rrf, "rf2": write_rf2}
