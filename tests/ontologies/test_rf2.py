@@ -478,9 +478,14 @@ def test_reference_sets_that_are_not_read_do_no_harm(tmp_path):
     assert list(read_rf2(tmp_path / "b", Options()).records) == expected
 
 
-def test_a_file_of_a_header_alone(tmp_path):
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_file_of_a_header_alone(tmp_path, end):
     content = release() | {"TextDefinition": [], "ExtendedMap": [], "Association": []}
-    assert records(write(tmp_path, content), Code) == []
+    write(tmp_path, content)
+    for kind in ("TextDefinition", "ExtendedMap"):
+        path = file(tmp_path, kind)
+        path.write_bytes(path.read_bytes().rstrip() + end)
+    assert records(tmp_path, Code) == []
 
 
 def test_columns_in_another_order_and_case(tmp_path):

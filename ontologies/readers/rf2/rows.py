@@ -22,7 +22,7 @@ from ontologies.readers.rf2.layout import File, Kind
 Numbers = NDArray[np.int64]
 
 _BLOCK = 1 << 23  # bytes parsed at once
-_HEADER_ROWS = 1
+_HEADER = 1  # line
 _TEXTS = {"languageCode", "mapRule", "mapTarget"}
 _DATES = {"effectiveTime", "sourceEffectiveTime"}
 
@@ -84,16 +84,15 @@ def no_rows(kind: Kind) -> Rows:
 
 def _batches(file: File, wanted: Sequence[str], widths: list[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
     def skip(row: csv.InvalidRow) -> str:
-        widths.append((row.number, row.actual_columns))
+        widths.append((row.number + _HEADER, row.actual_columns))
         return "skip"
 
     with file.open() as handle:
+        handle.readline()  # the header
         try:
             yield from csv.open_csv(
                 handle,
-                read_options=csv.ReadOptions(
-                    use_threads=False, block_size=_BLOCK, column_names=file.header, skip_rows=_HEADER_ROWS
-                ),
+                read_options=csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=file.header),
                 parse_options=csv.ParseOptions(
                     delimiter="\t",
                     quote_char=False,
@@ -117,8 +116,8 @@ def _batches(file: File, wanted: Sequence[str], widths: list[tuple[int, int]]) -
 def _lines(start: int, size: int, skipped: Sequence[int]) -> Numbers:
     """Lines of the rows from `start` on, counted without the skipped lines."""
     rows = np.arange(start, start + size)
-    before = np.array(skipped, dtype=np.int64) - (_HEADER_ROWS + 1) - np.arange(len(skipped))
-    return rows + _HEADER_ROWS + 1 + np.searchsorted(before, rows, side="right")
+    before = np.array(skipped, dtype=np.int64) - (_HEADER + 1) - np.arange(len(skipped))
+    return rows + _HEADER + 1 + np.searchsorted(before, rows, side="right")
 
 
 def _checked(batch: pa.RecordBatch, lines: Numbers, file: File, problems: Problems) -> Rows:
