@@ -45,10 +45,8 @@ _NAMES = {
 }
 _DEFINITIONS = (DEFINITION, f"{_EFO}definition", f"{_NCIT}P97")
 _SEMANTIC_TYPES = (f"{OBO_IN_OWL}hasOBONamespace", f"{_NCIT}P106")
-_RELATIONS = {XREF: "oboInOwl:hasDbXref"} | {
-    f"{SKOS}{match}": f"skos:{match}"
-    for match in ("exactMatch", "closeMatch", "broadMatch", "narrowMatch", "relatedMatch")
-}
+SKOS_MATCHES = tuple(f"skos:{kind}Match" for kind in ("exact", "close", "broad", "narrow", "related"))
+_RELATIONS = {XREF: "oboInOwl:hasDbXref"} | {match.replace("skos:", SKOS): match for match in SKOS_MATCHES}
 _NCIT_CUI = f"{_NCIT}P207"
 _REPLACED = {f"{OBO}IAO_0100001": "replaced_by", f"{OBO_IN_OWL}consider": "consider"}
 _ALTERNATIVE_ID = f"{OBO_IN_OWL}hasAlternativeId"

@@ -5,8 +5,9 @@ fastobo, the one inside pronto. Pronto itself forgets the order of synonyms and 
 merges two terms with one id, fetches `import:` from the network, and cannot open a file one of whose parents lies
 in another file (a bare KeyError); a build has several files.
 
-A term is a concept, `is_a` its parents, `namespace` (or the header's default) its semantic type, `xref` a code;
-`alt_id`, `replaced_by` and `consider` are replacements. Imports are not followed.
+A term is a concept, `is_a` its parents, `namespace` (or the header's default) its semantic type, `xref` a code and so
+is a `property_value` that is a SKOS mapping; `alt_id`, `replaced_by` and `consider` are replacements. Imports are not
+followed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import fastobo  # type: ignore[import-untyped]  # a compiled module without stubs
 
 from ontologies.errors import SourceError
-from ontologies.readers.annotations import short_name
+from ontologies.readers.annotations import SKOS_MATCHES, short_name
 from ontologies.readers.files import digest, read_lines, uncompressed_name
 from ontologies.readers.xrefs import code_of
 from ontologies.records import Code, Concept, Name, Record, Release, Replacement, Source, TermType
@@ -186,6 +187,10 @@ class _Terms:
             if (pair := code_of(_identifier(clause.xref.id))) is not None:
                 exact = _EQUIVALENT in self._lines[line - 1]
                 relation = "skos:exactMatch" if exact else "oboInOwl:hasDbXref"
+                yield Code(concept_id=concept_id, system=pair[0], code=pair[1], relation=relation, line=line)
+        for line, clause in clauses.get("property_value", ()):
+            said = clause.property_value
+            if (relation := str(said.relation)) in SKOS_MATCHES and (pair := code_of(str(said.value))) is not None:
                 yield Code(concept_id=concept_id, system=pair[0], code=pair[1], relation=relation, line=line)
 
 

@@ -234,3 +234,17 @@ def test_replacements(tmp_path):
         Replacement(concept_id="SX:3", replaced_by="SX:2", relation="consider", line=39),
         Replacement(concept_id="SX:3", replaced_by="OTHER:7", relation="consider", line=40),
     ]
+
+
+def test_skos_mappings_are_codes(tmp_path):
+    text = term(
+        "id: T:1",
+        "name: x",
+        'property_value: skos:broadMatch "ICD9:078.2" xsd:string',
+        "property_value: skos:exactMatch http://identifiers.org/mesh/D005334",
+        'property_value: note "MESH:D000001" xsd:string',
+    )
+    assert [(c.system, c.code, c.relation) for c in records(write(tmp_path, text), Code)] == [
+        ("ICD9CM", "078.2", "skos:broadMatch"),
+        ("MESH", "D005334", "skos:exactMatch"),
+    ]
