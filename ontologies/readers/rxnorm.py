@@ -58,7 +58,7 @@ LAYOUT = Layout(
     number=_number,
     curie="RXNORM:{}".format,
     preference=_preference,
-    parents=ParentRule(column=7, parent=b"inverse_isa", child=b"isa", vocabulary=_OWN),
+    parents=ParentRule(column=7, parent=b"inverse_isa", child=b"isa", vocabularies=frozenset([_OWN])),
     retired=Retired(
         "CUI",
         rrf.columns("CUI1 VER_START VER_END CARDINALITY CUI2"),

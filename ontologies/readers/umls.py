@@ -32,7 +32,7 @@ from ontologies.records import Release, Source
 LICENCE = "UMLS Metathesaurus License Agreement"
 URL = "https://www.nlm.nih.gov/research/umls/"
 
-_CUI = re.compile(rb"C(L?)(\d{6,7})")  # the NCI Metathesaurus has some of its own, CL000084
+_LOCAL_CUI = re.compile(rb"CL(\d{6,7})")  # the NCI Metathesaurus has some of its own, CL000084
 _LOCAL = 10_000_000
 _ROW = re.compile(rb"CL?\d{6,7}\|[A-Z]{3}\|[PS]\|")
 
@@ -73,10 +73,10 @@ def _stated(file: Path) -> dict[str, str]:
 
 
 def _number(cui: bytes) -> int:
-    match = _CUI.fullmatch(cui)
-    if match is None:
-        return 0
-    return _LOCAL + int(match[2]) if match[1] else int(match[2]) if len(cui) == 8 else 0
+    if len(cui) == 8 and cui[:1] == b"C" and cui[1:].isdigit():
+        return int(cui[1:])
+    local = _LOCAL_CUI.fullmatch(cui)
+    return _LOCAL + int(local[1]) if local else 0
 
 
 def _curie(number: int) -> str:

@@ -177,8 +177,9 @@ class Metathesaurus:
         if relations := self.beside("REL"):
             yield from read_parents(
                 relations,
-                self._layout.parents,
-                wanted=lambda vocabulary, suppressed: suppressed not in self._hidden and vocabulary in self._sources,
+                self._parent_rule,
+                hidden=self._hidden,
+                number=self._layout.number,
                 check=self._check_known,
                 kept=self._kept,
                 curie=self._layout.curie,
@@ -197,6 +198,14 @@ class Metathesaurus:
     def _sources(self) -> frozenset[bytes]:
         every = {kind.vocabulary for kind in self.found.kinds}
         return frozenset(every & {source.encode() for source in self.options.sources} or every)
+
+    @property
+    def _parent_rule(self) -> ParentRule:
+        """The layout's, of the vocabularies that the filter leaves; MRREL may have some that name nothing."""
+        rule = self._layout.parents
+        if not self.options.sources:
+            return rule
+        return rule._replace(vocabularies=self._sources & (rule.vocabularies or self._sources))
 
     def _choose(self) -> dict[tuple[bytes, ...], _Wanted]:
         """The kinds of rows that are read, of those there are."""

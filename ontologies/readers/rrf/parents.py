@@ -26,38 +26,46 @@ Flags = memoryview  # a byte for each concept number
 
 
 class ParentRule(NamedTuple):
-    """Which relationships make parents: `column` says what the SECOND concept is to the first."""
+    """Which relationships make parents: `column` says what the SECOND concept is to the first.
+
+    vocabularies: those whose relationships do, None for all.
+    """
 
     column: int
     parent: bytes
     child: bytes
-    vocabulary: bytes = b""
+    vocabularies: frozenset[bytes] | None = None
 
 
 def read_parents(
     path: Path,
     rule: ParentRule,
     *,
-    wanted: Callable[[bytes, bytes], bool],
-    check: Callable[[bytes, Path, int, str], int],
+    hidden: tuple[bytes, ...],
+    number: Callable[[bytes], int],
+    check: Callable[[bytes, Path, int, str], object],
     kept: Flags,
     curie: Callable[[int], str],
     problems: Problems,
 ) -> Iterator[Concept]:
     """One record for each kept concept that has kept parents.
 
-    wanted: whether relationships of that vocabulary and suppression count. check: the number of a concept id.
+    hidden: the values of SUPPRESS that do not count. number: of a concept id, 0 where it is none. check: reports a concept
+    id that is unknown.
     """
     pairs = array("q")
     for line, fields in rrf.rows(path, REL, problems):
         kind = fields[rule.column]
-        if kind not in (rule.parent, rule.child) or not wanted(fields[10], fields[14]):
+        if kind not in (rule.parent, rule.child) or fields[14] in hidden or fields[0] == fields[4]:
             continue
-        if rule.vocabulary not in (b"", fields[10]) or not (fields[0] and fields[4]):
+        if rule.vocabularies is not None and fields[10] not in rule.vocabularies:
             continue
-        first, second = check(fields[0], path, line, "CUI1"), check(fields[4], path, line, "CUI2")
-        if first != second and kept[first] and kept[second]:
+        first, second = number(fields[0]), number(fields[4])
+        if kept[first] and kept[second]:
             pairs.append((first << 32 | second) if kind == rule.parent else (second << 32 | first))
+        elif fields[0] and fields[4]:  # else one between atoms, as most of RxNorm's
+            check(fields[0], path, line, "CUI1")
+            check(fields[4], path, line, "CUI2")
     packed = np.unique(np.frombuffer(pairs, dtype=np.int64))
     children, parents = packed >> 32, packed & 0xFFFFFFFF
     circular = in_circles(children, parents)
