@@ -483,6 +483,6 @@ def check_known(
     if number and known[number]:
         return number
     came = cui.decode(errors="replace")
-    error = SourceError(f"expected a concept of {layout.names}, got {came!r}", path=path, line=line, field=column)
-    problems.found(STRANGER, error)
+    message = f"expected a concept of {layout.names}, got {came!r} (--lenient leaves such rows out)"
+    problems.found(STRANGER, SourceError(message, path=path, line=line, field=column))
     return 0

@@ -50,8 +50,8 @@ def read_parents(
 ) -> Iterator[Concept]:
     """One record for each kept concept that has kept parents.
 
-    hidden: the values of SUPPRESS that do not count. number: of a concept id, 0 where it is none. check: reports a concept
-    id that is unknown.
+    hidden: the values of SUPPRESS that do not count. number: of a concept id, 0 where it is none. check: reports one
+    that is unknown.
     """
     pairs = array("q")
     for line, fields in rrf.rows(path, REL, problems):
