@@ -81,7 +81,12 @@ def _columns(directory: Path, name: str) -> dict[str, pa.Array]:
     table = map_table(path)
     if table.schema != TABLES[name]:
         raise BundleCorrupt(f"{path}: its columns are not the ones of this format")
-    return {column: table[column].combine_chunks() for column in table.column_names}
+    return {name: _whole(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array: the mapped one where there is one, since combining would copy it into memory."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _ints(array: pa.Array) -> NDArray[np.int32]:

@@ -39,7 +39,7 @@ class DistinctNames:
 
     def __init__(self, exact: pa.Table) -> None:
         """Take the names from a table as `linker.terminology.EXACT_SCHEMA` has it."""
-        self._normalised = exact["normalised"].combine_chunks()
+        self._normalised = exact["normalised"].chunk(0)
         names = exact["name"].to_numpy()
         begins = np.ones(len(names), dtype=np.bool_)  # whether a text is another than the one before it
         begins[1:] = pc.not_equal(self._normalised[1:], self._normalised[:-1]).to_numpy(zero_copy_only=False)

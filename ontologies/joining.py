@@ -156,7 +156,7 @@ def join(folder: Path, *, paths: Sequence[str], origins: Sequence[str], problems
                 _write_parts(database.sql(query).to_arrow_reader(_BATCH), folder / name, books)
         for name in _WRITTEN:
             _join_parts(folder / name)
-    except (duckdb.Error, OSError) as error:
+    except (duckdb.Error, OSError, ValueError) as error:  # ValueError: see `write_table`
         raise BuildError(f"{folder}: cannot join the records: {error}") from error
 
 
@@ -202,11 +202,11 @@ def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], prob
     for concept_id, path, line, undefined in _rows(database, _UNDEFINED):
         if undefined:
             message = f"names or codes of {concept_id!r}, which no source defines"
-            error = SourceError(message, path=paths[path], line=line, field="concept_id")
+            error = SourceError(message, path=paths[path], line=line or None, field="concept_id")
             problems.found("concepts that no source defines", error)
         else:
             message = f"{concept_id!r} has no name; expected at least one"
-            error = SourceError(message, path=paths[path], line=line, field="name")
+            error = SourceError(message, path=paths[path], line=line or None, field="name")
             problems.found("concepts without a name", error)
 
 

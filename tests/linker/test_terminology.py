@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +107,15 @@ def test_a_filter_lets_through_what_it_says(terminology: Terminology, wanted: Co
 
 def test_a_vocabulary_is_also_that_of_the_concepts_own_id(terminology: Terminology) -> None:
     assert terminology.name_mask(ConceptFilter(vocabularies=frozenset({"CLINIC"}))).all()
+
+
+def test_opening_copies_no_table_into_memory(tmp_path: Path) -> None:
+    records: list[Record] = [Concept(concept_id="A:1")]
+    records += [Name(concept_id="A:1", name=f"a name with the number {n}") for n in range(10_000)]
+    collect([Source(path="a", releases=(Release(source="A"),), records=records)], folder=tmp_path / "tables")
+    before = pa.total_allocated_bytes()
+    opened = Terminology(tmp_path / "tables")
+    assert pa.total_allocated_bytes() - before < 10_000 <= opened.name_count
 
 
 def replaced(tmp_path: Path, *rows: tuple[str, str, str]) -> Terminology:
