@@ -9,6 +9,7 @@ from pathlib import Path
 from ontologies.errors import SourceError
 from ontologies.readers import parquet
 from ontologies.readers.babelon import is_babelon, read_babelon
+from ontologies.readers.cellxgene_mondo import read_cellxgene_mondo
 from ontologies.readers.fhir_codesystem import read_fhir_codesystem
 from ontologies.readers.fhir_conceptmap import read_fhir_conceptmap
 from ontologies.readers.fhir_resource import resource_type
@@ -56,12 +57,20 @@ def _read_fhir(path: Path, options: Options) -> Source:
     return read_fhir_valueset(path, language=options.language)
 
 
+def _read_cellxgene(path: Path, options: Options) -> Source:  # noqa: ARG001  # its names are English
+    return read_cellxgene_mondo(path)
+
+
 def _read_tables(path: Path, options: Options) -> Source:  # noqa: ARG001  # its rows say both
     return read_tables(path)
 
 
 def _is_fhir(kind: str) -> Callable[[Path, bytes], bool]:
     return lambda _, head: resource_type(head) == kind
+
+
+def _is_cellxgene(_: Path, head: bytes) -> bool:
+    return head.startswith(b'{"MONDO:')
 
 
 def _is_tables(path: Path, _: bytes) -> bool:
@@ -98,6 +107,7 @@ FORMATS = (
     Format("OBO (.obo)", _is_obo, _read_obo),
     Format("OWL in RDF/XML (.owl)", is_owl, read_owl),
     Format("OBO graphs (.json)", is_obograph, read_obograph),
+    Format("Mondo of cellxgene-ontology-guide (.json)", _is_cellxgene, _read_cellxgene),
     Format("FHIR CodeSystem (.json)", _is_fhir("CodeSystem"), read_fhir_codesystem),
     Format("FHIR ConceptMap (.json)", _is_fhir("ConceptMap"), read_fhir_conceptmap),
     Format("FHIR ValueSet (.json)", _is_fhir("ValueSet"), _read_fhir),
@@ -113,7 +123,7 @@ FORMATS = (
 
 
 def read(path: str | Path, options: Options = EVERYTHING) -> Source:
-    """Read a release in whichever format it is, plain or compressed with gzip or xz where the format is text."""
+    """Read a release in whichever format it is, plain or compressed (.gz, .xz, .zst) where the format is text."""
     path = Path(path)
     head = b"" if path.is_dir() else first_bytes(path)
     for known in FORMATS:

@@ -49,8 +49,7 @@ def read_fhir_codesystem(path: str | Path, options: Options) -> Source:
     if resource.get("content") == "not-present":
         raise SourceError("expected a code system with its concepts, got not-present", path=path, field="content")
     key = "supplements" if resource.get("content") == "supplement" else "url"
-    system = json_text(resource.get(key), path, key).partition("|")[0]
-    prefix = options.prefix or prefix_of(system, path, key)
+    prefix = options.prefix or prefix_of(json_text(resource.get(key), path, key), path, key)
     reader = _Reader(path, resource, prefix, options)
     return Source(
         path=str(path), releases=(release_of(resource, prefix, path, digest(path)),), records=reader.records()

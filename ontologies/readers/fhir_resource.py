@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linker.identifiers import VOCABULARIES
+from linker.identifiers import VOCABULARIES, canonical_prefix
 from ontologies.errors import SourceError
 from ontologies.readers.json_file import AnyPath, Json, json_array, json_object, json_text, optional_text
 from ontologies.readers.licences import known_licence
@@ -98,13 +98,17 @@ def resource_type(head: bytes) -> str:
 
 
 def prefix_of(system: str, path: AnyPath, field: str) -> str:
-    """The registered prefix of a code system, else the last part of its URI that can be one."""
-    if system in _PREFIX_OF_SYSTEM:
-        return _PREFIX_OF_SYSTEM[system]
-    last = re.search(r"([A-Za-z0-9][\w.-]*)\W*$", system)
+    """The registered prefix of a code system, else the last part of its URI that can be one.
+
+    system: a URI, or a canonical with the version after a bar.
+    """
+    uri = system.partition("|")[0]
+    if uri in _PREFIX_OF_SYSTEM:
+        return _PREFIX_OF_SYSTEM[uri]
+    last = re.search(r"([A-Za-z0-9][\w.-]*)\W*$", uri)
     if last is None:
         raise SourceError(f"expected a code system URI, got {system[:80]}", path=path, field=field)
-    return last[1]
+    return canonical_prefix(last[1])
 
 
 def release_of(resource: dict[str, Json], source: str, path: AnyPath, sha256: str) -> Release:

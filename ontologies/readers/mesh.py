@@ -182,7 +182,7 @@ def _read(child: Child, path: Path, options: Options) -> MeshRecord | None:
         )
         options.problems.found("records without an id", error)
         return None
-    language = language_tag(child.root.get("LanguageCode", "").upper().encode(), b"") or options.language
+    language = language_tag(child.root.get("LanguageCode", "eng").upper().encode(), b"") or options.language
     mesh = MeshRecord(ui, child.line)
     for concept in record.iterfind("ConceptList/Concept"):
         _read_concept(concept, mesh, language)

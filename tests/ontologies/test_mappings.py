@@ -174,7 +174,7 @@ def test_no_mappings_and_conditional_ones(tmp_path):
 def test_each_group_has_its_own_systems_wherever_they_are_said(tmp_path):
     document = conceptmap({"code": "R50", "equivalence": "equal"})
     (first,) = document["group"]
-    second = dict(reversed((first | {"target": "http://loinc.org"}).items()))
+    second = dict(reversed((first | {"target": "http://loinc.org|2.78"}).items()))
     document["group"].append(second)
     codes = told(read_fhir_conceptmap(written(tmp_path, document), Options(sources=("SNOMED",))))
     assert [code for _, _, code in codes] == ["ICD10:R50", "LOINC:R50"]

@@ -46,6 +46,12 @@ def test_each_format_is_recognised(tmp_path, file, content):
     assert names(read(tmp_path / file, Options(language="en"))) == [("X:1", "fever", "en")]
 
 
+def test_mondo_as_cellxgene_carries_it_is_recognised(tmp_path):
+    path = tmp_path / "MONDO-ontology-v2026-05-05.json.xz"
+    path.write_bytes(lzma.compress(b'{"MONDO:0000001": {"label": "disease", "ancestors": {}}}'))
+    assert names(read(path)) == [("MONDO:0000001", "disease", "en")]
+
+
 @pytest.mark.parametrize("file", ["x.parquet", "x.pq"])
 def test_parquet_is_recognised(tmp_path, file):
     pq.write_table(pa.table({"concept_id": ["1"], "name": ["fever"]}), tmp_path / file)
