@@ -30,11 +30,20 @@ def vocabulary_releases(
                 source=vocabulary,
                 version=_version(said),
                 licence=f"{licence}, restriction level {level}" if level else licence,
-                attribution=said.get("SCIT") or said.get("SON", ""),
+                attribution=_citation(said.get("SCIT", "")) or said.get("SON", ""),
                 sha256=sha256,
             )
         )
     return tuple(releases), {vocabulary: _version(said) for vocabulary, said in current.items()}
+
+
+def _citation(parts: str) -> str:
+    """A citation without its empty parts.
+
+    >>> _citation(";;World Health Organization;;;2016;;")
+    'World Health Organization; 2016'
+    """
+    return "; ".join(part.strip() for part in parts.split(";") if part.strip())
 
 
 def _version(said: dict[str, str]) -> str:

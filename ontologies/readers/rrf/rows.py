@@ -53,7 +53,8 @@ def release_file(path: Path, name: str) -> Path:
     if len(found) == 1:
         return found[0]
     came = ", ".join(str(file.relative_to(path)) for file in found) or "none"
-    raise SourceError(f"expected the files of one release, with one {name}, got {came}", path=path)
+    message = f"expected the files of one release, with one {name} (or that file itself), got {came}"
+    raise SourceError(message, path=path)
 
 
 def holds(path: Path, head: bytes, name: str, first_row: re.Pattern[bytes]) -> bool:
