@@ -36,7 +36,9 @@ def work_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder / KEPT, ignore_errors=True)
     finally:
         _clear(folder)
-        if not any(folder.iterdir()):
+        if (folder / KEPT).exists():
+            stderr.print(f"{folder}: what was encoded is kept there for the next build", markup=False, soft_wrap=True)
+        else:
             folder.rmdir()
         os.close(lock)
 
@@ -49,7 +51,7 @@ def _locked(folder: Path) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            stderr.print(f"{folder}: waiting for another build to end")
+            stderr.print(f"{folder}: waiting for another build to end", markup=False, soft_wrap=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists() and os.path.samestat(folder.stat(), os.fstat(lock)):  # not removed by whom we waited for
             return lock
