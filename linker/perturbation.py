@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
 from random import Random
 
 from linker.errors import InvalidInput
+from linker.spelling import american, british, cased
 from linker.surface import normalise
 
 Perturbation = Callable[[str, Random], str | None]
@@ -38,13 +38,6 @@ def _one(text: str, variants: Iterable[str], rng: Random) -> str | None:
     same = normalise(text)
     fresh = [v for v in dict.fromkeys(variants) if normalise(v) not in ("", same)]
     return rng.choice(fresh) if fresh else None
-
-
-def _cased(like: str, text: str) -> str:
-    """`text` in capitals or capitalised where `like` is."""
-    if len(like) > 1 and like.isupper():
-        return text.upper()
-    return text[:1].upper() + text[1:] if like[:1].isupper() else text
 
 
 def _listed(words: str) -> frozenset[str]:
@@ -78,7 +71,7 @@ def typo(text: str, rng: Random) -> str | None:
     if at + 1 < word.end():
         slips.append(before + after[0] + char + after[1:])
     if keys := _NEIGHBOURS.get(char.lower()):
-        slips.append(before + _cased(char, rng.choice(keys)) + after)
+        slips.append(before + cased(char, rng.choice(keys)) + after)
     return _one(text, slips, rng)
 
 
@@ -191,7 +184,7 @@ def plural(text: str, rng: Random) -> str | None:
     if not head or head[1].isupper():
         return None
     other = _other_number(head[1].lower())
-    return _one(text, [text[: head.start()] + _cased(head[1], other) + text[head.end() :]] if other else [], rng)
+    return _one(text, [text[: head.start()] + cased(head[1], other) + text[head.end() :]] if other else [], rng)
 
 
 def _other_number(word: str) -> str | None:
@@ -223,42 +216,15 @@ def hyphen(text: str, rng: Random) -> str | None:
 
 # --------------------------------------------------------------------------------------------------------- spelling
 
-_SPELLINGS = tuple(  # where it stands, _ for the letters; British; American
-    (
-        re.compile(place.replace("_", british), re.IGNORECASE),
-        re.compile(place.replace("_", american), re.IGNORECASE),
-        british,
-        american,
-    )
-    for place, british, american in (
-        (r"(?<!acad)(?<!epid)(?<!end)(?<!syst)(?<!pol)_(?=(?:ia|ias|ic)\b)", "aem", "em"),
-        (r"(?<![ct]h)(?<=h)_(?=at|orr|oglo|oly|oph|ang|ost|odi|opt|oth|och|ody|oper)", "aem", "em"),
-        (r"_(?=dema)|\b_(?=sophag|str[oaiu])|(?<=\bf)_(?=tus|tal|to)|(?<=\bc)_(?=lia)", "oe", "e"),
-        (r"(?<=rrh)_(?=[ai])|(?<=pn)_(?=[ai])|(?<=hom)_(?=o)|(?<=\bam)_(?=b)", "oe", "e"),
-        (r"(?<=\bp)_(?=diatr)|(?<=orthop)_(?=d)|_(?=sthe[st])|(?<=leuk)_(?=m)|(?<=gyn)_(?=c)", "ae", "e"),
-        (r"(?<=\bc)_(?=c|sar)|(?<=\bn)_(?=v(?:us|i|oid)\b)|(?<=\bf)_(?=c(?:al|es)\b)", "ae", "e"),
-        (r"\b_(?=tiolog)|(?<=\bph)_(?=ochrom)|(?<=\bpal)_(?=o)", "ae", "e"),
-        (r"(?<=tum)_(?!al)|(?<=behavi)_|(?<=\bmalod)_|(?<=\bcol)_(?!ect|ad)|(?<=\blab)_\b", "our", "or"),
-        (r"(?<=\bfib)_\b|(?<=goit)_\b|(?<=\bcent)_\b|(?<=\blit)_\b", "re", "er"),
-        (r"(?<=ali|eri|iti|ini|uni|ari|ori|ani|ati|oli|ili)_(?=e[ds]?\b|ing\b|ation)", "s", "z"),
-        (r"(?<=\bleu)_(?=o)", "c", "k"),
-        (r"(?<=\bsul)_|(?<=disul)_", "ph", "f"),
-        (r"(?<=\balumin)_", "ium", "um"),
-    )
-)
 
+def spelling(text: str, _: Random) -> str | None:
+    """British spelling made American; where nothing is British, American made British.
 
-def spelling(text: str, rng: Random) -> str | None:
-    """British spelling made American; where nothing is British, American made British."""
-    american = british = text
-    for british_form, american_form, british_letters, american_letters in _SPELLINGS:
-        american = british_form.sub(partial(_recased, letters=american_letters), american)
-        british = american_form.sub(partial(_recased, letters=british_letters), british)
-    return _one(text, [british if american == text else american], rng)
-
-
-def _recased(found: re.Match[str], *, letters: str) -> str:
-    return _cased(found[0], letters)
+    To `normalise` both are the same name, so training learns nothing from it, and linking loses nothing by it.
+    """
+    other = american(text)
+    other = british(text) if other == text else other
+    return None if other == text else other
 
 
 # ----------------------------------------------------------------------------------------------- abbreviation, acronym
@@ -281,7 +247,7 @@ _SMALL_WORDS = _listed("of the and in with to for")
 def abbreviation(text: str, rng: Random) -> str | None:
     """One word or phrase as note-takers shorten it, or written out: "chronic" -> "chr", "type 2" <-> "type II"."""
     variants = [
-        text[: m.start()] + _cased(m[0], _ABBREVIATIONS[m[0].lower()]) + text[m.end() :]
+        text[: m.start()] + cased(m[0], _ABBREVIATIONS[m[0].lower()]) + text[m.end() :]
         for m in _ABBREVIABLE.finditer(text)
     ]
     return _one(text, variants, rng)

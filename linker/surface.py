@@ -2,12 +2,15 @@
 
 NFKC and full case folding (Unicode Standard Annex #15; the Unicode Standard, section 3.13, compatibility caseless
 match), then every run of punctuation, separators and control characters is one space. Letters, marks, digits and
-symbols stay, so that "HER2+" is not "HER2"; so does "%", which Unicode counts as punctuation.
+symbols stay, so that "HER2+" is not "HER2"; so does "%", which Unicode counts as punctuation. British spelling of
+medical English becomes American (`linker.spelling`): "oedema" and "edema" are one name.
 """
 
 from __future__ import annotations
 
 import unicodedata
+
+from linker.spelling import american
 
 _KEPT_PUNCTUATION = "%"
 
@@ -32,8 +35,8 @@ _GAPS = _Gaps()
 def normalise(text: str) -> str:
     """The form under which names are compared for an exact hit. Idempotent.
 
-    >>> normalise("  Non-Hodgkin's LYMPHOMA, NOS "), normalise("HER2+"), normalise("---")
-    ('non hodgkin s lymphoma nos', 'her2+', '')
+    >>> normalise("  Non-Hodgkin's LYMPHOMA, NOS "), normalise("HER2+"), normalise("Anaemia"), normalise("---")
+    ('non hodgkin s lymphoma nos', 'her2+', 'anemia', '')
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(unicodedata.normalize("NFKC", folded.translate(_GAPS)).split())
+    return american(" ".join(unicodedata.normalize("NFKC", folded.translate(_GAPS)).split()))

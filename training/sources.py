@@ -5,7 +5,8 @@
 NAMES is a folder of tables `*.names.tsv.xz` (concept id, language, name, kind, note) and `*.xrefs.tsv.xz` (concept id,
 code, relation), made from the releases that `SOURCES` names. Only openly licensed terminologies are taken, and of them
 English names; a code counts as exact where its release says so. Of the FDA's list of substances (UNII) those are taken
-that MeSH names too: it knows what drugs are called in shops, laboratories and other countries.
+that MeSH names too: it knows what drugs are called in shops, laboratories and other countries. `mesh-substances.tsv` is
+the other side of that: the MeSH descriptors that UNII names too.
 """
 
 from __future__ import annotations
@@ -50,10 +51,16 @@ SOURCES = {
 
 
 def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
-    """Write a TSV for each of `SOURCES`, and `unii.tsv`, into `out`; how many names each has. Raises OSError."""
+    """Write a TSV for each of `SOURCES`, `unii.tsv` and `mesh-substances.tsv` into `out`; how many names each has.
+
+    Raises OSError.
+    """
     out.mkdir(parents=True, exist_ok=True)
     tables = {name: list(_rows(folder, table)) for name, table in SOURCES.items()}
     tables["unii"] = list(_substances(unii, {normalise(name) for _, name, *_ in tables["mesh"]}))
+    substances = {normalise(name) for _, name, *_ in tables["unii"]}
+    shared = {concept_id for concept_id, name, *_ in tables["mesh"] if normalise(name) in substances}
+    tables["mesh-substances"] = [row for row in tables["mesh"] if row[0] in shared and not _is_code(row[1])]
     for name, rows in tables.items():
         with (out / f"{name}.tsv").open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
@@ -67,11 +74,21 @@ def _substances(path: Path, known: set[str]) -> Iterator[Row]:
     substances: dict[str, dict[str, str]] = {}
     for name, _, code, *_ in islice(_read(path), 1, None):
         spelled = name.partition(" [")[0].strip()
-        if normalise(spelled) and len(spelled) <= _LONGEST // 2:
+        if normalise(spelled) and len(spelled) <= _LONGEST // 2 and not _is_code(spelled) and not _is_organism(spelled):
             substances.setdefault(code, {}).setdefault(normalise(spelled), spelled)
     for code, names in substances.items():
         if len(names) > 1 and not known.isdisjoint(names):
             yield from ((f"UNII:{code}", name, "en", "") for name in names.values())
+
+
+def _is_code(name: str) -> bool:
+    """Whether it is a laboratory's or a registry's number ("NSC 57630"), which nobody can learn."""
+    return sum(map(str.isdigit, name)) > sum(map(str.isalpha, name))
+
+
+def _is_organism(name: str) -> bool:
+    """Whether it is a plant or an animal as such, which UNII calls so."""
+    return name.lower().endswith(" whole")
 
 
 def _rows(folder: Path, table: Table) -> Iterator[Row]:

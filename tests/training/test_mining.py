@@ -53,6 +53,16 @@ def test_confused_pairs_are_those_with_a_negative_nearer_than_the_positive(
     assert 0 < len(confused) < len(rows)
 
 
+def test_the_nearest_positive_of_every_name_that_has_one(
+    names: Names, embeddings: np.ndarray, rows: np.ndarray
+) -> None:
+    mined = mine(names, rows[:1], embeddings, Mining(negatives=1, nearest_positive=True))
+    for anchor, positive, _ in mined.rows:
+        own = [n for n in range(60) if names.groups[n] == names.groups[anchor] and n != anchor]
+        assert positive == max(own, key=lambda n: embeddings[anchor] @ embeddings[n])
+    assert mined.rows[:, 0].tolist() == [n for n in range(60) if names.groups.count(names.groups[n]) > 1]
+
+
 def test_the_ceiling_leaves_out_what_is_too_near(names: Names, embeddings: np.ndarray, rows: np.ndarray) -> None:
     mined = mine(names, rows, embeddings, Mining(negatives=1, ceiling=0.6))
     assert (np.einsum("nd,nd->n", embeddings[mined.rows[:, 0]], embeddings[mined.rows[:, 2]]) <= 0.6).all()

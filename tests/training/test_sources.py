@@ -45,7 +45,8 @@ def test_the_tables_are_what_linker_build_reads(tmp_path: Path) -> None:
         "mondo": ["fever, dry", "dry fever"],
         "snomed-gps": ["Fever", "Fever (dry)"],  # the semantic tag goes, other brackets stay
         "orphanet": ["Rare fever"],
-        "unii": ["ZORVEX", "FEVERIN", "ZX-12"],  # only what MeSH names too
+        "unii": ["ZORVEX", "FEVERIN", "ZX-12"],  # only what MeSH names too, without registry numbers
+        "mesh-substances": ["Feverin"],  # what UNII names too
     }
     codes = [(r.concept_id, r.system, r.code, r.relation) for r in records["mondo"] if isinstance(r, Code)]
     assert codes == [("MONDO:1", "MESH", "D1", "skos:exactMatch")]
