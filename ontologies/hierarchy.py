@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from linker.columns import slices
 from ontologies.errors import SourceError
 from ontologies.records import Concept
 
@@ -41,18 +42,10 @@ def below_cycles(children: NDArray[np.int64], parents: NDArray[np.int64], count:
     parents_left = np.bincount(children, minlength=count)
     free = np.flatnonzero(parents_left == 0)
     while len(free):
-        reached, times = np.unique(_slices(children, begins[free], begins[free + 1]), return_counts=True)
+        reached, times = np.unique(slices(children, begins[free], begins[free + 1]), return_counts=True)
         parents_left[reached] -= times
         free = reached[parents_left[reached] == 0]
     return np.flatnonzero(parents_left)
-
-
-def _slices(values: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The slices begin:end of `values` after one another."""
-    lengths = ends - begins
-    ahead = np.cumsum(lengths) - lengths
-    chosen: NDArray[np.int64] = values[np.arange(lengths.sum()) + np.repeat(begins - ahead, lengths)]
-    return chosen
 
 
 def find_cycle(parents: Mapping[str, Sequence[str]]) -> list[str]:

@@ -84,6 +84,16 @@ _NAMES = """
     SELECT name, concept, language, rank, origin, key FROM kept WHERE NOT retired
     ORDER BY concept, rank, key, language
 """
+_CODES = """
+    CREATE TABLE codes AS
+    SELECT c.rowid::INTEGER AS concept, system, code, relation, arg_min(origin, seq) AS source
+    FROM code JOIN concepts c USING (concept_id) GROUP BY ALL ORDER BY concept, system, code, relation
+"""
+_BROADER = """
+    CREATE TABLE broader AS
+    SELECT DISTINCT child.rowid::INTEGER AS child, above.rowid::INTEGER AS parent
+    FROM parent p JOIN concepts child USING (concept_id) JOIN concepts above ON above.concept_id = p.parent
+"""
 # A replacement goes from child to parent, as concepts do.
 _REPLACED = """
     CREATE TABLE replaced AS SELECT concept_id FROM replacement UNION SELECT replaced_by FROM replacement
@@ -101,9 +111,16 @@ _CIRCULAR = """
 _WRITTEN = {
     "names.arrow": "SELECT name, concept, language, rank AS term_type, origin AS source FROM names ORDER BY rowid",
     "exact.arrow": "SELECT key AS normalised, rowid AS name FROM names ORDER BY key, rowid",
-    "crosswalk.arrow": """
-        SELECT c.rowid AS concept, system, code, relation, arg_min(origin, seq) AS source
-        FROM code JOIN concepts c USING (concept_id) GROUP BY ALL ORDER BY concept, system, code, relation
+    "crosswalk.arrow": "SELECT concept, system, code, relation, source FROM codes ORDER BY rowid",
+    "codes.arrow": "SELECT rowid AS row FROM codes ORDER BY system, code, rowid",
+    "hierarchy.arrow": """
+        SELECT coalesce(up.rows, []) AS parents, coalesce(down.rows, []) AS children
+        FROM concepts c
+            LEFT JOIN (SELECT child, list(parent ORDER BY parent) AS rows FROM broader GROUP BY child) up
+                ON up.child = c.rowid
+            LEFT JOIN (SELECT parent, list(child ORDER BY child) AS rows FROM broader GROUP BY parent) down
+                ON down.parent = c.rowid
+        ORDER BY c.rowid
     """,
     # The first preferred name is shown, or else the first name with a letter, or else the first.
     "concepts.arrow": """
@@ -148,7 +165,7 @@ def join(folder: Path, *, paths: Sequence[str], origins: Sequence[str], problems
             _check_parents(database, paths, problems)
             _check_names(database, paths, problems)
             _check_replacements(database, paths, problems)
-            for statement in (_CONCEPTS, _KEPT, _NAMES):
+            for statement in (_CONCEPTS, _KEPT, _NAMES, _CODES, _BROADER):
                 database.execute(statement)
             if not database.execute("FROM names LIMIT 1").fetchall():
                 raise BuildError("the sources hold no name to link to; expected at least one concept with a name")

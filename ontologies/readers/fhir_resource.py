@@ -12,13 +12,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linker.identifiers import VOCABULARIES, canonical_prefix
+from linker.identifiers import prefix_of_system
 from ontologies.errors import SourceError
 from ontologies.readers.json_file import AnyPath, Json, json_array, json_object, json_text, optional_text
 from ontologies.readers.licences import known_licence
 from ontologies.records import Name, Release, TermType
 
-_PREFIX_OF_SYSTEM = {vocabulary.system: vocabulary.prefix for vocabulary in VOCABULARIES}
 _FSN = re.compile(r"(?P<term>.*\S)\s+\((?P<tag>[^()]+)\)")
 _RESOURCE_TYPE = re.compile(rb'"resourceType"\s*:\s*"(\w+)"')
 _USES = {
@@ -102,13 +101,9 @@ def prefix_of(system: str, path: AnyPath, field: str) -> str:
 
     system: a URI, or a canonical with the version after a bar.
     """
-    uri = system.partition("|")[0]
-    if uri in _PREFIX_OF_SYSTEM:
-        return _PREFIX_OF_SYSTEM[uri]
-    last = re.search(r"([A-Za-z0-9][\w.-]*)\W*$", uri)
-    if last is None:
-        raise SourceError(f"expected a code system URI, got {system[:80]}", path=path, field=field)
-    return canonical_prefix(last[1])
+    if prefix := prefix_of_system(system):
+        return prefix
+    raise SourceError(f"expected a code system URI, got {system[:80]}", path=path, field=field)
 
 
 def release_of(resource: dict[str, Json], source: str, path: AnyPath, sha256: str) -> Release:

@@ -12,12 +12,14 @@ from linker.manifest import FORMAT, FileEntry, file_entry, model_digest
 
 FILES = [
     "calibration.json",
+    "codes.arrow",
     "concepts.arrow",
     "crosswalk.arrow",
     "encoder/config.json",
     "encoder/model.onnx",
     "encoder/tokenizer.json",
     "exact.arrow",
+    "hierarchy.arrow",
     "index.faiss",
     "names.arrow",
     "replacements.arrow",

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker.surface import normalise
+from linker.terminology import TABLES
 from ontologies import joining, spilling
 from ontologies.collecting import UNDETERMINED, Tables, collect
 from ontologies.errors import BuildError, SourceError
@@ -144,7 +145,7 @@ def test_the_files_do_not_depend_on_threads_memory_or_batches(tmp_path: Path, mo
         return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
 
     plain = files("plain", 1)
-    assert sorted(plain) == ["concepts.arrow", "crosswalk.arrow", "exact.arrow", "names.arrow", "replacements.arrow"]
+    assert sorted(plain) == sorted(TABLES)
     monkeypatch.setattr(joining, "MEMORY", "80MB")
     monkeypatch.setattr(joining, "_BATCH", 5000)
     monkeypatch.setattr(spilling, "_BUFFERED", 777)
