@@ -39,9 +39,12 @@ def new_index(dimension: int) -> faiss.Index:
     )
 
 
-def index_scale(largest_component: float) -> float:
-    """What unit rows are multiplied with, so that the largest component in the index is 127."""
-    return 127.0 / max(largest_component, 1e-6)
+def index_scale(dimension: int) -> float:
+    """What unit rows are multiplied with: the same for every index, so that an update can take rows over as they are.
+
+    What is larger than 12 times the root mean square of the components, 1/sqrt(dimension), is cut to that.
+    """
+    return 127.0 * max(1.0, dimension**0.5 / 12.0)
 
 
 def add_embeddings(index: faiss.Index, embeddings: Embeddings, scale: float) -> None:

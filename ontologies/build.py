@@ -108,8 +108,8 @@ def _write_index(tables: Tables, staging: Path, work: Path, workers: int) -> tup
     """Encode every distinct name once, and write one vector a name; how many were distinct, and the index's scale."""
     names = DistinctNames(tables.exact)
     encoder = OnnxEncoder(staging / "encoder", workers=workers)
-    embedded = embed(names, encoder, work, encoder_digest=model_digest(_entries(staging), "encoder"))
-    scale = index_scale(embedded.largest_component)
+    scale = index_scale(encoder.dimension)
+    embedded = embed(names, encoder, work, encoder_digest=model_digest(_entries(staging), "encoder"), scale=scale)
     index = new_index(encoder.dimension)
     for embeddings in embedded.rows(names.of_name):
         add_embeddings(index, embeddings, scale)

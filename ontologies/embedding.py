@@ -1,7 +1,8 @@
 """Names to embeddings on disk, slice by slice, so that an interrupted build goes on where it stopped.
 
-The file of embeddings holds one unit row a distinct normalised name. Beside it, `encoded` says what they were made
-from, and then which slices are written: a line is added when the slice has reached the disk.
+The file of embeddings holds one row a distinct normalised name, in the bytes that the index has of it: whether a row
+was made by the encoder or comes from an older index then makes no difference to what follows. Beside it, `encoded` says
+what they were made from, and then which slices are written: a line is added when the slice has reached the disk.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +22,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from linker.console import progress, stderr
-from linker.encoding import OnnxEncoder
 from linker.records import Embeddings
 
 SLICE = 4096  # names encoded between two steps of the progress bar: enough to fill batches of one length
 WINDOW = 64 * SLICE  # names whose embeddings are near one another in the file
 _ENCODED = "encoded"
-_EMBEDDINGS = "embeddings.f32"
+_EMBEDDINGS = "embeddings.i8"
+
+
+class NameEncoder(Protocol):
+    """An encoder that says how far it is; see `linker.encoding.OnnxEncoder`."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    def encode(
+        self, texts: Sequence[str], *, progress: Callable[[int], object] | None = None
+    ) -> tuple[Embeddings, NDArray[np.bool_]]:
+        """Embeddings, (n, dimension) float32 unit rows, and which texts were truncated, (n,) bool."""
 
 
 class DistinctNames:
@@ -75,38 +87,37 @@ class DistinctNames:
 class EmbeddedNames:
     """Embeddings of distinct names in a file; blocks of it are mapped while they are needed.
 
-    path: (names, dimension) float32, unit rows.
+    path: (names, dimension) int8, unit rows times `scale`.
     """
 
     path: Path
     names: int
     dimension: int
+    scale: float
 
-    def mapped(self) -> Embeddings:
-        """The file as an array. What was read from it stays in memory as long as the array."""
-        return np.memmap(self.path, dtype=np.float32, mode="r", shape=(self.names, self.dimension))
-
-    @cached_property
-    def largest_component(self) -> float:
-        """The largest magnitude there is."""
-        return max(float(np.abs(self.mapped()[begin : begin + SLICE]).max()) for begin in range(0, self.names, SLICE))
-
-    def rows(self, numbers: NDArray[np.int32]) -> Iterator[Embeddings]:
-        """The embeddings of these names, a slice of them at a time."""
+    def rows(self, numbers: NDArray[np.integer[Any]]) -> Iterator[Embeddings]:
+        """The embeddings of these names, a slice of them at a time, float32; times `scale` they are whole numbers."""
         for begin in range(0, len(numbers), SLICE):
             if begin % WINDOW == 0:
-                embeddings = self.mapped()
-            yield embeddings[numbers[begin : begin + SLICE]]
+                vectors = self.mapped()
+            yield vectors[numbers[begin : begin + SLICE]] / np.float32(self.scale)
+
+    def mapped(self) -> NDArray[np.int8]:
+        """The file as an array. What was read from it stays in memory as long as the array."""
+        return np.memmap(self.path, dtype=np.int8, mode="r", shape=(self.names, self.dimension))
 
 
-def embed(names: DistinctNames, encoder: OnnxEncoder, folder: Path, *, encoder_digest: str) -> EmbeddedNames:
+def embed(
+    names: DistinctNames, encoder: NameEncoder, folder: Path, *, encoder_digest: str, scale: float
+) -> EmbeddedNames:
     """Encode what `folder` does not yet hold the embeddings of. Raises OSError.
 
-    encoder_digest: what stands for the encoder; embeddings that another made, or of other names, are made anew.
+    encoder_digest: what stands for the encoder; embeddings that another made, or of other names, are made anew. scale:
+    what unit rows are multiplied with to be bytes.
     """
     folder.mkdir(exist_ok=True)
-    embedded = EmbeddedNames(folder / _EMBEDDINGS, len(names), encoder.dimension)
-    origin = f"{names.digest()} {encoder_digest} {SLICE} {version('onnxruntime')}"
+    embedded = EmbeddedNames(folder / _EMBEDDINGS, len(names), encoder.dimension, scale)
+    origin = f"{names.digest()} {encoder_digest} {SLICE} {scale} {version('onnxruntime')}"
     done = _encoded(embedded, origin)
     begins = [begin for begin in range(0, len(names), SLICE) if begin not in done]
     random.Random(0).shuffle(begins)  # noqa: S311 - in any order, so that the rate, and the time left, is steady
@@ -120,8 +131,8 @@ def embed(names: DistinctNames, encoder: OnnxEncoder, folder: Path, *, encoder_d
     ):
         for begin in begins:
             embeddings, _ = encoder.encode(names.slice(begin), progress=advance)
-            file.seek(begin * encoder.dimension * embeddings.itemsize)
-            file.write(embeddings.tobytes())
+            file.seek(begin * encoder.dimension)
+            file.write(np.clip(np.rint(embeddings * np.float32(scale)), -127, 127).astype(np.int8).tobytes())
             _sync(file)
             log.write(f"{begin}\n")
             _sync(log)
@@ -130,7 +141,7 @@ def embed(names: DistinctNames, encoder: OnnxEncoder, folder: Path, *, encoder_d
 
 def _encoded(embedded: EmbeddedNames, origin: str) -> set[int]:
     """Where the slices begin that are written already; where the files are not of `origin`, they are started anew."""
-    log, size = embedded.path.with_name(_ENCODED), 4 * embedded.names * embedded.dimension
+    log, size = embedded.path.with_name(_ENCODED), embedded.names * embedded.dimension
     if log.is_file() and embedded.path.is_file() and embedded.path.stat().st_size == size:
         written = log.read_text()
         first, *lines = written.split("\n")

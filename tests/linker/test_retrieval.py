@@ -118,7 +118,7 @@ def test_the_stored_vectors_are_near_the_exact_ones() -> None:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     queries = rows[:200] + 0.1 * queries / np.linalg.norm(queries, axis=1, keepdims=True)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    scale = index_scale(float(np.abs(rows).max()))
+    scale = index_scale(384)
     index = new_index(384)
     add_embeddings(index, rows, scale)
     scales = 127 / np.abs(queries).max(axis=1, keepdims=True)

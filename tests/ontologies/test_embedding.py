@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linker.encoding import OnnxEncoder
 from ontologies import embedding
 from ontologies.build import build
 from ontologies.collecting import collect
@@ -58,18 +59,18 @@ def test_every_name_has_the_embedding_of_its_normalised_form(
         patch.setattr(embedding, "SLICE", size)
         patch.setattr(embedding, "WINDOW", size * slices)
         distinct = DistinctNames(tables.exact)
-        embedded = embed(distinct, encoder, tmp_path_factory.mktemp("work"), encoder_digest="x")
+        embedded = embed(distinct, encoder, tmp_path_factory.mktemp("work"), encoder_digest="x", scale=127.0)
         rows = np.concatenate(list(embedded.rows(distinct.of_name)))
-        largest = embedded.largest_component
     assert sorted(encoder.asked) == sorted(set(exact.values()))
     expected = FakeEncoder().encode([exact[row] for row in range(len(exact))])[0]
-    assert np.array_equal(rows, expected)
-    assert largest == np.abs(expected).max()
+    assert np.array_equal(rows, np.rint(127 * expected) / np.float32(127))
 
 
 def test_names_of_one_length_are_encoded_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     encoder = FakeEncoder()
-    embed(DistinctNames(tables_of(["dddd", "b", "ccc", "aa"]).exact), encoder, tmp_path, encoder_digest="x")
+    embed(
+        DistinctNames(tables_of(["dddd", "b", "ccc", "aa"]).exact), encoder, tmp_path, encoder_digest="x", scale=127.0
+    )
     assert encoder.asked == ["b", "aa", "ccc", "dddd"]
 
 
@@ -88,21 +89,21 @@ def test_only_what_is_missing_is_encoded_and_only_of_the_same_names_and_encoder(
 
     first, second = Interrupted(), FakeEncoder()
     with pytest.raises(KeyboardInterrupt):
-        embed(DistinctNames(tables_of(names).exact), first, tmp_path, encoder_digest="x")
+        embed(DistinctNames(tables_of(names).exact), first, tmp_path, encoder_digest="x", scale=127.0)
     log = tmp_path / "encoded"
     if changed == "cut":  # the last line is that of a slice that may not be whole
         log.write_bytes(log.read_bytes()[:-1])
     if changed == "size":
-        os.truncate(tmp_path / "embeddings.f32", 100)
+        os.truncate(tmp_path / "embeddings.i8", 60)
     names = [*names[:-1], "another"] if changed == "names" else names
     distinct = DistinctNames(tables_of(names).exact)
-    embedded = embed(distinct, second, tmp_path, encoder_digest="y" if changed == "encoder" else "x")
+    embedded = embed(distinct, second, tmp_path, encoder_digest="y" if changed == "encoder" else "x", scale=127.0)
     if changed == "nothing":
         assert sorted(first.asked + second.asked) == sorted(names)
     else:
         assert len(second.asked) == (6 if changed == "cut" else 10)
     texts = [text for begin in range(0, len(distinct), 2) for text in distinct.slice(begin)]
-    assert np.array_equal(embedded.mapped(), FakeEncoder().encode(texts)[0])
+    assert np.array_equal(embedded.mapped(), np.rint(127 * FakeEncoder().encode(texts)[0]))
 
 
 _KILLED = """
@@ -135,13 +136,13 @@ def test_a_build_killed_while_encoding_goes_on_where_it_stopped(
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not out.exists()
     encoded: list[str] = []
-    encode = embedding.OnnxEncoder.encode
+    encode = OnnxEncoder.encode
 
     def counted(self, texts, **options):
         encoded.extend(texts)
         return encode(self, texts, **options)
 
-    monkeypatch.setattr(embedding.OnnxEncoder, "encode", counted)
+    monkeypatch.setattr(OnnxEncoder, "encode", counted)
     monkeypatch.setattr(embedding, "SLICE", 64)
     build([read(table)], out, encoder=ENCODER)
     assert len(encoded) == len(set(encoded)) == 450 - 3 * 64
