@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,17 +18,24 @@ from linker.manifest import MANIFEST, FileEntry, IndexEntry, Manifest, ModelEntr
 from linker.publishing import publish
 from linker.retrieval import KIND, add_embeddings, index_scale, new_index, write_index
 from linker.terminology import TABLES
+from ontologies.changes import FILE as CHANGES
+from ontologies.changes import Changes, write_changes
 from ontologies.collecting import Tables, collect
 from ontologies.embedding import DistinctNames, embed
 from ontologies.errors import BuildError
+from ontologies.joining import Joined
 from ontologies.readers.options import Problems
 from ontologies.records import Source
+from ontologies.updating import OlderBundle, changed_releases, keep_redirects, open_older, remembering
 from ontologies.working import KEPT, work_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build made. fitted: the encoder came with a calibration. problems: what a lenient build left out."""
+    """What a build made. fitted: the encoder came with a calibration. problems: what a lenient build left out.
+
+    joined: what was left out of any build, and which concepts became one.
+    """
 
     concepts: int
     names: int
@@ -37,6 +44,7 @@ class Built:
     size: int
     fitted: bool
     problems: Problems
+    joined: Joined
 
 
 def build(
@@ -47,12 +55,14 @@ def build(
     reranker: Path | None = None,
     language: str = "",
     lenient: bool = False,
+    merge: bool = False,
     workers: int = 1,
 ) -> Built:
     """Make the bundle `out` from `sources`, replacing an older one there in one step.
 
     encoder, reranker: directories with model.onnx, tokenizer.json and config.json. An encoder without calibration.json
     gets `UNFITTED`. lenient: leave out, and count, what does not hold together, see `ontologies.collecting.collect`.
+    merge: concepts that exact matches join become one, see `ontologies.matches`.
 
     A build that was interrupted goes on with what it had encoded when it is started again.
 
@@ -65,7 +75,9 @@ def build(
     fitted = (encoder / CALIBRATION).is_file()
     calibration = read_calibration(encoder / CALIBRATION) if fitted else UNFITTED
     with work_folder(out) as work:
-        tables = collect(sources, folder=work / "tables", language=language, lenient=lenient, threads=workers)
+        tables = collect(
+            sources, folder=work / "tables", language=language, lenient=lenient, merge=merge, threads=workers
+        )
         with _told(out), publish(out) as staging:
             _copy_models(encoder, reranker, calibration, staging)
             distinct, scale = _write_index(tables, staging, work / KEPT, workers)
@@ -74,7 +86,16 @@ def build(
             manifest = _manifest(tables, staging, distinct=distinct, scale=scale, reranked=reranker is not None)
             (staging / MANIFEST).write_bytes(manifest.to_json())
     size = sum(entry.size for entry in manifest.files.values())
-    return Built(len(tables.concepts), len(tables.names), distinct, tables.skipped, size, fitted, tables.problems)
+    return Built(
+        concepts=len(tables.concepts),
+        names=len(tables.names),
+        distinct_names=distinct,
+        skipped_names=tables.skipped,
+        size=size,
+        fitted=fitted,
+        problems=tables.problems,
+        joined=tables.joined,
+    )
 
 
 @contextmanager

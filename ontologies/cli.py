@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,21 +12,34 @@ import typer
 
 from linker.console import stderr
 from ontologies.build import build as build_bundle
-from ontologies.readers import read
+from ontologies.joining import Joined
+from ontologies.matches import write_conflicts
+from ontologies.readers import recognised
 from ontologies.readers.options import Options, Problems
-from ontologies.records import Source
+from ontologies.records import Release, Source
 from ontologies.starter import ENCODER, TERMS
 
 STARTER = "starter"
+_FILTERS = "Which part of a release"
+_FILTER_OPTIONS = {
+    "sources": "--source",
+    "languages": "--only-language",
+    "term_types": "--term-type",
+    "semantic_types": "--semantic-type",
+    "semantic_groups": "--semantic-group",
+    "suppressed": "--suppressed",
+}
+_DESCRIBED = 3  # releases of a source that are described: UMLS has two hundred
 
 
-def build(
+def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     sources: Annotated[
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Files or folders to read: OBO, TSV, CSV, Parquet, FHIR ValueSet, a folder of neutral tables; "
-            "or `starter` for the terms of the starter bundle.",
+            help="Releases to read, files or folders, in any format of docs/terminologies.md: UMLS, SNOMED CT, MeSH, "
+            "ICD-10-CM, LOINC, RxNorm, OMOP, OBO, OWL, FHIR, SSSOM, tables ...; or `starter` for the terms of the "
+            "starter bundle.",
         ),
     ],
     out: Annotated[
@@ -37,6 +52,63 @@ def build(
         str, typer.Option(metavar="TAG", help="Language (BCP-47) of names whose source does not say.")
     ] = "",
     prefix: Annotated[str, typer.Option(help="Prefix for bare concept ids: MESH makes D009203 MESH:D009203.")] = "",
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SAB",
+            help="Only this vocabulary of a release: a UMLS SAB (SNOMEDCT_US, MSHSPA), an OMOP vocabulary_id, a prefix "
+            "of concept ids in OWL (MONDO).",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    only_language: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TAG",
+            help="Only names of this language (BCP-47); es takes es-MX, too.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    term_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TTY", help="Only names of this UMLS or RxNorm term type: PT, SY, IN.", rich_help_panel=_FILTERS
+        ),
+    ] = None,
+    semantic_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TYPE",
+            help="Only concepts of this type, as the release calls it: T047 (UMLS TUI) or its name, disorder (tag of "
+            "SNOMED CT), Diseases (category of MeSH), Condition (domain of OMOP), CHEM (class of LOINC).",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    semantic_group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GROUP",
+            help="Only concepts of this UMLS semantic group: DISO (disorders), CHEM, PROC, ANAT.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    suppressed: Annotated[
+        bool,
+        typer.Option(
+            "--suppressed",
+            help="Also names that the release advises against: UMLS SUPPRESS O, E, Y; translations not yet official.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = False,
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge",
+            help="Make concepts of several vocabularies one where an exact match (skos:exactMatch) joins them one to "
+            "one; the vocabulary named first keeps its ids. What is not clear stays apart, listed in "
+            "BUNDLE.conflicts.tsv.",
+        ),
+    ] = False,
     encoder: Annotated[
         Path, typer.Option(metavar="DIR", help="Exported encoder, with its calibration.json if it has one.")
     ] = ENCODER,
@@ -53,9 +125,28 @@ def build(
     term_type, semantic_type, codes, parents and definition. Several sources are joined by concept id:
 
       linker build starter local-terms.tsv --language en --out my-bundle
+
+    Filters may be repeated, and take what any of them names. A format ignores those it has nothing for, and says so:
+
+      linker build umls/META --source SNOMEDCT_US --source MSH --only-language en --semantic-group DISO --out disorders
+
+    Ids that only a mapping or a translation tells of (SSSOM, ConceptMap, Babelon: sources that define no concept) are
+    left out and counted; --merge joins what they match:
+
+      linker build mondo.obo doid.obo mondo.sssom.tsv --merge --out diseases
     """
-    options = Options(language=language, prefix=prefix, problems=Problems(lenient=lenient))
-    read_sources = [_read(source, options) for source in sources]
+    options = Options(
+        language=language,
+        prefix=prefix,
+        sources=tuple(source or ()),
+        languages=tuple(only_language or ()),
+        term_types=tuple(term_type or ()),
+        semantic_types=tuple(semantic_type or ()),
+        semantic_groups=tuple(semantic_group or ()),
+        suppressed=suppressed,
+        problems=Problems(lenient=lenient),
+    )
+    read_sources = [_read(path, options) for path in sources]
     built = build_bundle(
         read_sources,
         out,
@@ -63,6 +154,7 @@ def build(
         reranker=reranker,
         language=language,
         lenient=lenient,
+        merge=merge,
         workers=workers,
     )
     skipped = f"; skipped {built.skipped_names:,} names without a letter or digit" if built.skipped_names else ""
@@ -70,6 +162,7 @@ def build(
         f"{out}: {built.concepts:,} concepts, {built.names:,} names ({built.distinct_names:,} distinct), "
         f"{built.size / 2**20:.1f} MiB{skipped}"
     )
+    _report_joined(built.joined, out)
     for problems in (options.problems, built.problems):
         _report(problems)
     if not built.fitted:
@@ -81,15 +174,52 @@ def build(
         )
 
 
+def _report_joined(joined: Joined, out: Path) -> None:
+    told = {"names": joined.unclaimed_names, "codes": joined.unclaimed_codes}
+    if any(told.values()):
+        counted = " and ".join(f"{count:,} {kind}" for kind, count in told.items() if count)
+        _say(f"{counted} of concepts that no source defines were left out")
+    if joined.unions is None:
+        return
+    conflicts = out.with_name(f"{out.name}.conflicts.tsv")
+    write_conflicts(conflicts, joined.unions.conflicts)
+    absorbed = sum(len(members) - 1 for members in joined.unions.members)
+    _say(f"merged: {absorbed:,} concepts became one with a concept of a vocabulary before theirs")
+    counts = Counter(conflict for conflict, _ in joined.unions.conflicts)
+    kinds = ", ".join(f"{count:,} {conflict}" for conflict, count in sorted(counts.items())) or "none"
+    _say(f"exact matches in conflict, left apart: {kinds}; listed in {conflicts}")
+
+
 def _report(problems: Problems) -> None:
     for kind, count in sorted(problems.counts.items()):
         examples = problems.examples[kind]
         shown = ":" if len(examples) == count else f", the first {len(examples)} of them:"
-        stderr.print(f"left out, {kind}: {count:,}{shown}", markup=False, soft_wrap=True)
+        _say(f"left out, {kind}: {count:,}{shown}")
         for error in examples:
-            stderr.print(f"  {error}", markup=False, soft_wrap=True)
+            _say(f"  {error}")
 
 
-def _read(source: str, options: Options) -> Source:
-    path = TERMS if source == STARTER and not Path(source).exists() else Path(source)
-    return read(path, options)
+def _read(path: str, options: Options) -> Source:
+    """Open a release, and say what it is; its records are read later."""
+    place = TERMS if path == STARTER and not Path(path).exists() else Path(path)
+    known = recognised(place)
+    source = known.read(place, options)
+    _say(f"{path}: {known.name}; {_described(source.releases)}")
+    if ignored := [
+        _FILTER_OPTIONS[field] for field in _FILTER_OPTIONS if getattr(options, field) and field not in known.filters
+    ]:
+        _say(f"warning: {path}: this format has nothing for {', '.join(ignored)} to choose from; all of it is read")
+    return source
+
+
+def _described(releases: Sequence[Release]) -> str:
+    told = [
+        f"{r.source} {r.version or r.date or 'of no stated version'}, {r.licence or 'no licence stated'}"
+        for r in releases[:_DESCRIBED]
+    ]
+    more = [f"and {len(releases) - _DESCRIBED:,} more"] if len(releases) > _DESCRIBED else []
+    return "; ".join((*told, *more))
+
+
+def _say(line: str) -> None:
+    stderr.print(line, markup=False, soft_wrap=True)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from linker.surface import normalise
 from linker.terminology import map_table
-from ontologies.joining import join
+from ontologies.joining import Joined, join
 from ontologies.readers.options import Problems
 from ontologies.records import Code, Concept, Name, Release, Source, TermType
 from ontologies.spilling import SCHEMAS, Spill
@@ -30,6 +30,7 @@ class Tables:
     """The tables of a bundle, memory-mapped from the files `<name>.arrow` in the folder they were collected in.
 
     skipped: names left out because they hold no letter, digit or symbol. problems: what a lenient build left out.
+    joined: what became of the records beside the tables.
     """
 
     concepts: pa.Table
@@ -40,6 +41,7 @@ class Tables:
     releases: tuple[Release, ...]
     skipped: int
     problems: Problems
+    joined: Joined
 
     def languages(self) -> dict[str, int]:
         """How many names each language has."""
@@ -56,23 +58,25 @@ def collect(
     folder: Path | None = None,
     language: str = "",
     lenient: bool = False,
+    merge: bool = False,
     threads: int = 1,
 ) -> Tables:
     """The tables of all sources together.
 
     folder: to be made for the tables and what they are made from; a temporary one if None. language: of names whose
     source does not say. lenient: leave out, and count, parents and concepts that no source defines, concepts without a
-    name and replacements in a circle, instead of refusing them.
+    name and replacements in a circle, instead of refusing them. merge: concepts that exact matches join become one.
 
     Raises `SourceError` (those, or what a reader found), or `BuildError` (nothing to link to, or no space).
     """
     if folder is None:
         with TemporaryDirectory() as temporary:  # what is mapped outlives it
-            return collect(sources, folder=Path(temporary), language=language, lenient=lenient, threads=threads)
+            kept = Path(temporary)
+            return collect(sources, folder=kept, language=language, lenient=lenient, merge=merge, threads=threads)
     collector = Collector(folder, language=language)
     for source in sources:
         collector.add(source)
-    return collector.tables(problems=Problems(lenient=lenient), threads=threads)
+    return collector.tables(problems=Problems(lenient=lenient), merge=merge, threads=threads)
 
 
 class Collector:
@@ -125,11 +129,12 @@ class Collector:
         for parent in concept.parents:
             self._spills["parent"].append((concept_id, parent, path, line))
 
-    def tables(self, *, problems: Problems, threads: int = 1) -> Tables:
+    def tables(self, *, problems: Problems, merge: bool = False, threads: int = 1) -> Tables:
         """The sorted tables. Raises `SourceError` or `BuildError`, see `collect`."""
         for spill in self._spills.values():
             spill.close()
-        join(self._folder, paths=self._paths, origins=[*self._origins], problems=problems, threads=threads)
+        origins = [*self._origins]
+        joined = join(self._folder, paths=self._paths, origins=origins, problems=problems, merge=merge, threads=threads)
         for spill in self._spills.values():
             spill.path.unlink()
         return Tables(
@@ -141,6 +146,7 @@ class Collector:
             releases=tuple(self._releases),
             skipped=self._skipped,
             problems=problems,
+            joined=joined,
         )
 
 

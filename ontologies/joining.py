@@ -1,7 +1,7 @@
 """Spilled records to the tables of a bundle, by a database that sorts and joins more than memory holds.
 
-The one home of DuckDB. Every order is total (`seq`, the place of a record among those of its kind, settles it), so that
-neither threads nor memory decide what is written.
+The home of DuckDB, with `ontologies.uniting`. Every order is total (`seq`, the place of a record among those of its
+kind, settles it), so that neither threads nor memory decide what is written.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import glob
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ import pyarrow as pa
 from linker.terminology import TABLES, map_table, write_table
 from ontologies.errors import BuildError, SourceError
 from ontologies.hierarchy import below_cycles, check_parents, find_cycle, missing_parent, spelled
+from ontologies.matches import Unions
 from ontologies.readers.options import Problems
 from ontologies.records import Concept, TermType
 from ontologies.spilling import SCHEMAS
+from ontologies.uniting import unite_concepts
 
 MEMORY = "2GB"  # of the database; what does not fit is spilled to the folder
 _BATCH = 131_072  # rows that leave the database at a time
@@ -50,21 +53,32 @@ _EDGES_AMONG = """
     SEMI JOIN suspects s ON s.row = child.rowid SEMI JOIN suspects t ON t.row = above.rowid
     ORDER BY child.first, p.seq
 """
-# Where each concept id is first named, or else first coded.
+# Where each concept id is first named.
 _TOLD = """
     CREATE TABLE told AS
-    SELECT concept_id, arg_min(name, seq) AS name, arg_min(path, seq) AS path, arg_min(line, seq) AS line
-    FROM name WHERE name <> '' GROUP BY concept_id
+    SELECT concept_id, arg_min(name, seq) AS name FROM name WHERE name <> '' GROUP BY concept_id
+"""
+# Names and codes of concepts that no source defines. A source that defines no concept at all (a translation, a mapping
+# set) tells of a whole vocabulary, whichever part of it is built; all others should define what they tell of.
+_STRAY = """
+    CREATE TABLE stray AS
+    WITH defining AS (SELECT DISTINCT path, true AS defines FROM concept),
+    strays AS (
+        SELECT concept_id, seq, path, line, true AS named FROM name ANTI JOIN defined USING (concept_id)
+        WHERE name <> ''
+        UNION ALL
+        SELECT concept_id, seq, path, line, false FROM code ANTI JOIN defined USING (concept_id)
+    )
+    SELECT s.*, coalesce(defines, false) AS defines FROM strays s LEFT JOIN defining USING (path)
 """
 _UNDEFINED = """
-    SELECT concept_id, path, line, true AS undefined FROM told ANTI JOIN defined USING (concept_id)
-    UNION ALL
-    SELECT concept_id, arg_min(path, seq), arg_min(line, seq), true
-    FROM code ANTI JOIN defined USING (concept_id) ANTI JOIN told USING (concept_id) GROUP BY concept_id
+    SELECT concept_id, arg_min(path, (NOT named, seq)), arg_min(line, (NOT named, seq)), true AS undefined
+    FROM stray WHERE defines GROUP BY concept_id
     UNION ALL
     SELECT concept_id, path, line, false FROM defined ANTI JOIN told USING (concept_id)
     ORDER BY concept_id
 """
+_UNCLAIMED = "SELECT count(*) FILTER (named), count(*) FILTER (NOT named) FROM stray WHERE NOT defines"
 _CONCEPTS = """
     CREATE TABLE concepts AS
     SELECT concept_id, definition, retired, name AS first_name FROM defined JOIN told USING (concept_id)
@@ -151,10 +165,32 @@ _WRITTEN = {
 }
 
 
-def join(folder: Path, *, paths: Sequence[str], origins: Sequence[str], problems: Problems, threads: int = 1) -> None:
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of the records beside the tables.
+
+    unclaimed_names, unclaimed_codes: told by a source that defines no concept, of concepts that no source defines;
+    they are left out. unions: which concepts became one; None where none were to.
+    """
+
+    unclaimed_names: int
+    unclaimed_codes: int
+    unions: Unions | None
+
+
+def join(
+    folder: Path,
+    *,
+    paths: Sequence[str],
+    origins: Sequence[str],
+    problems: Problems,
+    merge: bool = False,
+    threads: int = 1,
+) -> Joined:
     """Write the tables of a bundle to `folder` from the records spilled there.
 
-    paths, origins: what the numbers in the columns of that name stand for.
+    paths, origins: what the numbers in the columns of that name stand for. merge: concepts that exact matches join
+    become one, see `ontologies.matches`.
 
     Raises `SourceError` (no name, unknown concept, bad parents, replacements in a circle) or `BuildError` (nothing to
     link to, or no space).
@@ -162,8 +198,9 @@ def join(folder: Path, *, paths: Sequence[str], origins: Sequence[str], problems
     books = {"source": pa.array(origins), "term_type": pa.array([str(term_type) for term_type in TermType])}
     try:
         with _database(folder, threads) as database:
+            unions = unite_concepts(database, paths=paths, origins=origins) if merge else None
             _check_parents(database, paths, problems)
-            _check_names(database, paths, problems)
+            names, codes = _check_names(database, paths, problems)
             _check_replacements(database, paths, problems)
             for statement in (_CONCEPTS, _KEPT, _NAMES, _CODES, _BROADER):
                 database.execute(statement)
@@ -175,6 +212,7 @@ def join(folder: Path, *, paths: Sequence[str], origins: Sequence[str], problems
             _join_parts(folder / name)
     except (duckdb.Error, OSError, ValueError) as error:  # ValueError: see `write_table`
         raise BuildError(f"{folder}: cannot join the records: {error}") from error
+    return Joined(names, codes, unions)
 
 
 @contextmanager
@@ -213,9 +251,13 @@ def _check_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], pr
     )
 
 
-def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> None:
-    """Every id that is named or coded is a concept, and every concept has a name; in the order of the ids."""
+def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> tuple[int, int]:
+    """Every id that is named or coded is a concept, and every concept has a name; in the order of the ids.
+
+    Gives how many names and codes have no concept although nothing is wrong, see `Joined`.
+    """
     database.execute(_TOLD)
+    database.execute(_STRAY)
     for concept_id, path, line, undefined in _rows(database, _UNDEFINED):
         if undefined:
             message = f"names or codes of {concept_id!r}, which no source defines"
@@ -225,6 +267,8 @@ def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], prob
             message = f"{concept_id!r} has no name; expected at least one"
             error = SourceError(message, path=paths[path], line=line or None, field="name")
             problems.found("concepts without a name", error)
+    [(names, codes)] = database.execute(_UNCLAIMED).fetchall()
+    return names, codes
 
 
 def _check_replacements(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> None:

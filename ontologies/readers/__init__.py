@@ -38,11 +38,13 @@ class Format:
     """A format that `read` knows.
 
     fits: whether a path is of this format, given the first bytes after decompression (none of a directory).
+    filters: fields of `Options` by which a part of it is read; it is read whole whatever the others say.
     """
 
     name: str
     fits: Callable[[Path, bytes], bool]
     read: Callable[[Path, Options], Source]
+    filters: tuple[str, ...] = ()
 
 
 def _read_tabular(path: Path, options: Options) -> Source:
@@ -97,37 +99,53 @@ def _has_suffix(path: Path, suffix: str) -> bool:
 
 EVERYTHING = Options()
 
+_EVERY_FILTER = ("sources", "languages", "term_types", "semantic_types", "semantic_groups", "suppressed")
 # Tried in turn, the most telling first. A new format is one line here.
 FORMATS = (
-    Format("UMLS Metathesaurus (a folder with MRCONSO.RRF)", is_umls, read_umls),
-    Format("RxNorm (a folder with RXNCONSO.RRF)", is_rxnorm, read_rxnorm),
-    Format("ICD-10-CM (tabular list .xml, order file .txt)", is_icd10cm, read_icd10cm),
-    Format("LOINC (Loinc.csv, or a folder with it)", is_loinc, read_loinc),
-    Format("OMOP vocabularies (CONCEPT.csv, or a folder with it)", is_omop, read_omop),
+    Format("UMLS Metathesaurus (a folder with MRCONSO.RRF)", is_umls, read_umls, _EVERY_FILTER),
+    Format("RxNorm (a folder with RXNCONSO.RRF)", is_rxnorm, read_rxnorm, _EVERY_FILTER),
+    Format("ICD-10-CM (tabular list .xml, order file .txt)", is_icd10cm, read_icd10cm, ("languages",)),
+    Format("LOINC (Loinc.csv, or a folder with it)", is_loinc, read_loinc, ("languages", "semantic_types")),
+    Format(
+        "OMOP vocabularies (CONCEPT.csv, or a folder with it)",
+        is_omop,
+        read_omop,
+        ("sources", "languages", "semantic_types"),
+    ),
     Format("OBO (.obo)", _is_obo, _read_obo),
-    Format("OWL in RDF/XML (.owl)", is_owl, read_owl),
-    Format("OBO graphs (.json)", is_obograph, read_obograph),
+    Format("OWL in RDF/XML (.owl)", is_owl, read_owl, ("sources", "languages", "semantic_types")),
+    Format("OBO graphs (.json)", is_obograph, read_obograph, ("sources", "languages", "semantic_types")),
     Format("Mondo of cellxgene-ontology-guide (.json)", _is_cellxgene, _read_cellxgene),
-    Format("FHIR CodeSystem (.json)", _is_fhir("CodeSystem"), read_fhir_codesystem),
-    Format("FHIR ConceptMap (.json)", _is_fhir("ConceptMap"), read_fhir_conceptmap),
+    Format("FHIR CodeSystem (.json)", _is_fhir("CodeSystem"), read_fhir_codesystem, ("languages",)),
+    Format("FHIR ConceptMap (.json)", _is_fhir("ConceptMap"), read_fhir_conceptmap, ("sources",)),
     Format("FHIR ValueSet (.json)", _is_fhir("ValueSet"), _read_fhir),
-    Format("MeSH in XML", is_mesh_xml, read_mesh_xml),
-    Format("MeSH in ASCII (.bin)", is_mesh_ascii, read_mesh_ascii),
-    Format("SSSOM mappings (.tsv)", is_sssom, read_sssom),
-    Format("Babelon translations and synonym templates (.tsv)", is_babelon, read_babelon),
+    Format("MeSH in XML", is_mesh_xml, read_mesh_xml, ("languages", "semantic_types")),
+    Format("MeSH in ASCII (.bin)", is_mesh_ascii, read_mesh_ascii, ("languages", "semantic_types")),
+    Format("SSSOM mappings (.tsv)", is_sssom, read_sssom, ("sources",)),
+    Format("Babelon translations and synonym templates (.tsv)", is_babelon, read_babelon, ("languages", "suppressed")),
     Format("a folder of neutral tables", _is_tables, _read_tables),
-    Format("SNOMED CT RF2 (a folder or .zip file of a release)", is_rf2, read_rf2),
+    Format(
+        "SNOMED CT RF2 (a folder or .zip file of a release)",
+        is_rf2,
+        read_rf2,
+        ("languages", "semantic_types", "suppressed"),
+    ),
     Format("Parquet (.parquet)", _is_parquet, _read_tabular),
     Format("tables (.tsv, .csv, or text with tabs)", _is_text_table, _read_tabular),
 )
 
 
-def read(path: str | Path, options: Options = EVERYTHING) -> Source:
-    """Read a release in whichever format it is, plain or compressed (.gz, .xz, .zst) where the format is text."""
+def recognised(path: str | Path) -> Format:
+    """The format of a release. Raises `SourceError` where it is none of these."""
     path = Path(path)
     head = b"" if path.is_dir() else first_bytes(path)
     for known in FORMATS:
         if known.fits(path, head):
-            return known.read(path, options)
+            return known
     message = f"expected one of these formats: {'; '.join(known.name for known in FORMATS)}; got another"
     raise SourceError(message, path=path)
+
+
+def read(path: str | Path, options: Options = EVERYTHING) -> Source:
+    """Read a release in whichever format it is, plain or compressed (.gz, .xz, .zst) where the format is text."""
+    return recognised(path).read(Path(path), options)

@@ -7,7 +7,8 @@
     releases.json     a list of objects with the fields of `ontologies.records.Release`
 
 Whoever can write Parquet can hand over an ontology in this form. The table of replacements may be absent, and so may
-the columns `retired`, `definition`, `relation` and `source` (the release a row comes from). The line of a record that was read from here is its row, counted from 1.
+the columns `retired`, `definition`, `relation` and `source` (the release a row comes from). The line of a record that
+was read from here is its row, counted from 1.
 """
 
 from __future__ import annotations

@@ -168,14 +168,32 @@ def test_a_source_may_only_name_and_map_what_another_defines() -> None:
     assert len(tables.crosswalk) == 1
 
 
+def test_what_a_translation_or_mapping_says_of_concepts_that_are_not_built_is_counted() -> None:
+    """Such a source tells of a whole vocabulary, whichever part of it is built: that is no mistake of its rows."""
+    others = [Name(concept_id="A:0", name="x"), *(Code(concept_id="A:0", system="S", code=c) for c in "12")]
+    kept = [Name(concept_id="A:1", name="Herz", language="de"), Code(concept_id="A:1", system="S", code="3")]
+    for lenient in (False, True):
+        tables = collect([source([*others, *kept], "b.tsv", "B"), source(DEFINED)], lenient=lenient)
+        assert (tables.joined.unclaimed_names, tables.joined.unclaimed_codes) == (1, 2)
+        assert tables.names["name"].to_pylist() == ["heart", "Herz"]
+        assert tables.crosswalk["code"].to_pylist() == ["3"]
+        assert not tables.problems.counts
+
+
+def test_a_mapping_alone_has_nothing_to_link_to() -> None:
+    with pytest.raises(BuildError, match="no name to link to"):
+        collect([source([Code(concept_id="A:0", system="S", code="1")])])
+
+
+B = [Concept(concept_id="A:1")]  # what tells of concepts without defining any would be a mapping, see above
 BAD: dict[str, tuple[list[Record], str, str]] = {
     "an unknown concept is named": (
-        [Name(concept_id="A:0", name="x", line=7)],
+        [*B, Code(concept_id="A:0", system="S", code="1", line=3), Name(concept_id="A:0", name="x", line=7)],
         "b.tsv:7: concept_id: names or codes of 'A:0', which no source defines",
         "concepts that no source defines",
     ),
     "an unknown concept is coded": (
-        [Code(concept_id="A:0", system="S", code="1", line=7)],
+        [*B, *(Code(concept_id="A:0", system="S", code="1", line=line) for line in (7, 8))],
         "b.tsv:7: concept_id: names or codes of 'A:0', which no source defines",
         "concepts that no source defines",
     ),
