@@ -26,7 +26,7 @@ class Options:
 
     top_k: candidates returned for a mention, 1 to 1,000. min_confidence: below it NIL, in [0, 1]; None takes the
     bundle's own threshold. codes: vocabularies whose codes candidates carry, their own among them; none takes every
-    code in another vocabulary. value_set: ids, or exact codes as CURIEs, of the concepts that may be answers; a candidate
+    code in another vocabulary. value_set: ids, or exact codes as CURIEs, of the concepts that may be answers; one
     outside becomes its nearest ancestor inside, or is left out where there is none. None takes any.
     """
 

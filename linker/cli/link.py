@@ -104,7 +104,8 @@ def _ids(path: Path, terminology: Terminology, *, lenient: bool) -> frozenset[st
     ids, left_out = open_value_set(path, terminology, lenient=lenient)
     if left_out:
         examples = ", ".join(member.concept_id for member in left_out[:_EXAMPLES])
-        stderr.print(f"{path}: left out {len(left_out):,} ids that are no current concepts, such as {examples}")
+        message = f"{path}: left out {len(left_out):,} ids that are no current concepts, such as {examples}"
+        stderr.print(Text(message), soft_wrap=True)
     return ids
 
 
