@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +16,6 @@ from linker.records import Code
 
 EXACT = "skos:exactMatch"
 
-_Key = tuple[bytes, bytes]
-
 
 class Crosswalk:
     """Which concept has which code. Immutable and safe to share between threads."""
@@ -26,7 +24,8 @@ class Crosswalk:
         """columns: of crosswalk.arrow, whose concepts ascend. by_code: its rows in the order of system and code."""
         self._columns = columns
         self._concepts = ints(columns["concept"])
-        self._keys = _Keys(Strings(columns["system"]), Strings(columns["code"]), ints(by_code))
+        self._codes = Strings(columns["code"])
+        self._by_code = ints(by_code)
 
     def codes(self, concept: int, systems: Collection[str] = ()) -> tuple[Code, ...]:
         """Codes of the concept at a row, by system and code; of these systems, or of all where none is given."""
@@ -35,24 +34,27 @@ class Crosswalk:
 
     def concepts(self, system: str, code: str) -> list[tuple[int, Code]]:
         """Rows of the concepts that have this code, in the order of their ids, each with what it is to the code."""
-        first = (utf8(system), utf8(code))
-        begin, end = self._keys.range(first, (first[0], first[1] + b"\x00"))
-        return [(int(self._concepts[row]), self._code(row)) for row in self._keys.rows(begin, end)]
+        begin, end = self._places.get(system, (0, 0))
+        rows, key = self._by_code[begin:end], utf8(code)
+        first = bisect_left(rows, key, key=self._codes.__getitem__)
+        past = bisect_right(rows, key, lo=first, key=self._codes.__getitem__)
+        return [(int(self._concepts[row]), self._code(row)) for row in rows[first:past].tolist()]
 
-    def has(self, system: str) -> bool:
-        """Whether any concept has a code in this system."""
-        begin, end = self._system(utf8(system))
-        return begin < end
-
-    @cached_property
+    @property
     def systems(self) -> tuple[str, ...]:
         """The systems of all codes, sorted."""
-        found, place = [], 0
-        while place < len(self._keys):
-            system = self._keys[place][0]
-            found.append(system.decode())
-            place = self._system(system)[1]
-        return tuple(found)
+        return tuple(self._places)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Where in the order by code each system begins and ends."""
+        systems, places, begin = Strings(self._columns["system"]), {}, 0
+        while begin < len(self._by_code):
+            system = systems[self._by_code[begin]]
+            end = bisect_right(self._by_code, system, lo=begin, key=systems.__getitem__)
+            places[system.decode()] = (begin, end)
+            begin = end
+        return places
 
     def with_code_in(self, systems: Collection[str]) -> NDArray[np.int32]:
         """Rows of the concepts that have a code in one of these systems."""
@@ -66,28 +68,3 @@ class Crosswalk:
 
     def _code(self, row: int) -> Code:
         return Code(*(self._columns[name][row].as_py() for name in ("system", "code", "relation", "source")))
-
-    def _system(self, system: bytes) -> tuple[int, int]:
-        return self._keys.range((system, b""), (system + b"\x00", b""))
-
-
-class _Keys(Sequence[_Key]):
-    """System and code of the crosswalk's rows, in their order."""
-
-    def __init__(self, systems: Strings, codes: Strings, rows: NDArray[np.int32]) -> None:
-        self._systems, self._codes, self._rows = systems, codes, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, place: int) -> _Key:  # type: ignore[override]  # slices are not needed
-        row = self._rows[place]
-        return self._systems[row], self._codes[row]
-
-    def range(self, first: _Key, past: _Key) -> tuple[int, int]:
-        begin = bisect_left(self, first)
-        return begin, bisect_left(self, past, lo=begin)
-
-    def rows(self, begin: int, end: int) -> list[int]:
-        found: list[int] = self._rows[begin:end].tolist()
-        return found

@@ -45,8 +45,8 @@ class _Lists:
         return rows
 
     def of_all(self, concepts: Rows) -> Rows:
-        """What any of the concepts has, ascending and once."""
-        return np.unique(slices(self._rows, self._begins[concepts], self._begins[concepts + 1]))
+        """What any of the concepts has, a row as often as they have it."""
+        return slices(self._rows, self._begins[concepts], self._begins[concepts + 1])
 
 
 class Hierarchy:
@@ -87,7 +87,8 @@ def _walk(edges: _Lists, concept: int, max_distance: int) -> Relatives:
     levels = [np.array([concept], dtype=np.int32)]
     while len(levels[-1]) and (not max_distance or len(levels) <= max_distance):
         reached = edges.of_all(levels[-1])
-        levels.append(reached[~seen[reached]])
-        seen[levels[-1]] = True
+        new = np.sort(reached[~seen[reached]])
+        levels.append(new[np.append(True, new[1:] != new[:-1])] if len(new) else new)
+        seen[new] = True
     distances = np.repeat(np.arange(1, len(levels), dtype=np.int32), [len(level) for level in levels[1:]])
     return Relatives(np.concatenate([np.zeros(0, np.int32), *levels[1:]]), distances)

@@ -257,7 +257,7 @@ class Terminology:
         """
         found = []
         for place, prefix in enumerate(prefixes):
-            here = [p for p in (prefix, canonical_prefix(prefix)) if self._own_rows(p) or self.crosswalk.has(p)]
+            here = [p for p in (prefix, canonical_prefix(prefix)) if self._own_rows(p) or p in self.crosswalk.systems]
             if not here:
                 message = f"expected a vocabulary of this bundle: {', '.join(self.vocabularies)}"
                 raise InvalidInput(message, field=f"{field}[{place}]")
