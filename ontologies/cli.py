@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from linker.bundles import bundle_path
 from linker.console import stderr
+from linker.manifest import IndexKind, read_manifest
 from ontologies.build import build as build_bundle
+from ontologies.changes import FILE as CHANGES
+from ontologies.changes import Changes
+from ontologies.indexing import RECALL_FLOOR, IndexOptions
 from ontologies.joining import Joined
 from ontologies.matches import write_conflicts
 from ontologies.readers import recognised
@@ -20,6 +26,17 @@ from ontologies.records import Release, Source
 from ontologies.starter import ENCODER, TERMS
 
 STARTER = "starter"
+
+
+class IndexChoice(StrEnum):
+    """Kinds of index to ask for."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    PQ = "pq"
+    IVF = "ivf"
+
+
 _FILTERS = "Which part of a release"
 _FILTER_OPTIONS = {
     "sources": "--source",
@@ -109,14 +126,40 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
             "BUNDLE.conflicts.tsv.",
         ),
     ] = False,
+    update: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OLD",
+            help="The bundle of an older release, which --out may replace: only names it has not are encoded, with its "
+            "models if none are given. What changed is shown, and listed in changes.tsv in the new bundle.",
+        ),
+    ] = None,
     encoder: Annotated[
-        Path, typer.Option(metavar="DIR", help="Exported encoder, with its calibration.json if it has one.")
-    ] = ENCODER,
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Exported encoder, with its calibration.json if it has one.",
+            show_default="that of OLD, or of the starter bundle",
+        ),
+    ] = None,
     reranker: Annotated[Path | None, typer.Option(metavar="DIR", help="Exported cross-encoder.")] = None,
     lenient: Annotated[
         bool,
         typer.Option("--lenient", help="Leave out, and report, what is not as it should be, instead of refusing."),
     ] = False,
+    index: Annotated[
+        IndexChoice,
+        typer.Option(
+            help="How names are searched: each exactly; each by a short code first (pq); or only those in lists that "
+            "are near (ivf). auto: by the number of names, up to 300 thousand, 4 million, and more."
+        ),
+    ] = IndexChoice.AUTO,
+    recall_floor: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Refuse an index that finds less of the 64 names that an exact scan finds."
+        ),
+    ] = RECALL_FLOOR,
     workers: Annotated[int, typer.Option(min=1, help="Threads that encode names.")] = os.cpu_count() or 1,
 ) -> None:
     """Build a bundle from releases of ontologies.
@@ -134,7 +177,13 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     left out and counted; --merge joins what they match:
 
       linker build mondo.obo doid.obo mondo.sssom.tsv --merge --out diseases
+
+    The next release takes minutes, since most names stay what they were:
+
+      linker build mondo-next.obo --update diseases --out diseases
     """
+    older = bundle_path(update) if update else None
+    encoder, reranker = _models(encoder, reranker, older)
     options = Options(
         language=language,
         prefix=prefix,
@@ -152,9 +201,11 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         out,
         encoder=encoder,
         reranker=reranker,
+        update=older,
         language=language,
         lenient=lenient,
         merge=merge,
+        index=IndexOptions(None if index is IndexChoice.AUTO else IndexKind(index), recall_floor),
         workers=workers,
     )
     skipped = f"; skipped {built.skipped_names:,} names without a letter or digit" if built.skipped_names else ""
@@ -163,6 +214,8 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         f"{built.size / 2**20:.1f} MiB{skipped}"
     )
     _report_joined(built.joined, out)
+    if built.changes:
+        _report_changes(built.changes, out)
     for problems in (options.problems, built.problems):
         _report(problems)
     if not built.fitted:
@@ -172,6 +225,23 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
             markup=False,
             soft_wrap=True,
         )
+
+
+def _models(encoder: Path | None, reranker: Path | None, older: Path | None) -> tuple[Path, Path | None]:
+    """The models to build with: those given, or else those of the older bundle, or else the starter's encoder."""
+    if older is None:
+        return encoder or ENCODER, reranker
+    manifest, _ = read_manifest(older)
+    return encoder or older / "encoder", reranker or (older / "reranker" if manifest.reranker else None)
+
+
+def _report_changes(changes: Changes, out: Path) -> None:
+    for kind, count in changes.counts.items():
+        _say(f"{kind}: {count:,}, for example")
+        for change in changes.examples[kind]:
+            told = " -> ".join(filter(None, (change.before, change.after)))
+            _say(f"  {change.concept_id}: {told}")
+    _say(f"{changes.counts.total():,} changes are listed in {out / CHANGES}")
 
 
 def _report_joined(joined: Joined, out: Path) -> None:

@@ -62,7 +62,7 @@ def _summary(path: str, digest: str, manifest: Manifest, calibration: Calibratio
         "encoder": f"{manifest.encoder.name}, {manifest.encoder.dimension} dimensions, {manifest.encoder.digest[:12]}",
         "reranker": f"{manifest.reranker.name}, {manifest.reranker.digest[:12]}" if manifest.reranker else "none",
         "calibration": f"fitted on {calibration.fitted_on}",
-        "index": f"{manifest.index.kind}, {manifest.index.vectors:,} vectors",
+        "index": f"{manifest.index.kind}, {manifest.index.vectors:,} vectors, recall@64 {manifest.index.recall:.4f}",
     }
     for key, value in rows.items():
         table.add_row(Text(key, "bold"), Text(value))
