@@ -19,7 +19,6 @@ does not say why. Names have their language; only those of concepts that both bu
 from __future__ import annotations
 
 import csv
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ import pyarrow as pa
 
 from linker.terminology import Terminology, map_table
 from ontologies.errors import BuildError
-from ontologies.joining import MEMORY
+from ontologies.joining import database_in
 
 FILE = "changes.tsv"
 _COLUMNS = ("change", "concept_id", "before", "after", "language")
@@ -160,12 +159,7 @@ def _resolved(change: Change, terminology: Terminology) -> Change:
 
 
 def _changed(tables: Mapping[str, pa.Table], scratch: Path, threads: int) -> Iterator[Change]:
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY,
-        "threads": threads,
-        "temp_directory": str(scratch),
-    }
-    with duckdb.connect(config=settings) as database:
+    with database_in(scratch, threads=threads) as database:
         for name, table in tables.items():
             database.register(name, table.append_column("row", pa.array(np.arange(len(table), dtype=np.int32))))
         for statement in (_BOTH, _OLD_NAMES, _NEW_NAMES):
@@ -174,4 +168,3 @@ def _changed(tables: Mapping[str, pa.Table], scratch: Path, threads: int) -> Ite
         while rows := result.fetchmany(_BATCH):
             for kind, *told in rows:
                 yield Change(ChangeKind(kind), *told)
-    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Spilled records to the tables of a bundle, by a database that sorts and joins more than memory holds.
 
-The home of DuckDB, with `ontologies.uniting`. Every order is total (`seq`, the place of a record among those of its
-kind, settles it), so that neither threads nor memory decide what is written.
+The home of DuckDB, with `ontologies.uniting` and `ontologies.changes`. Every order is total (`seq`, the place of a
+record among those of its kind, settles it), so that neither threads nor memory decide what is written.
 """
 
 from __future__ import annotations
@@ -216,21 +216,27 @@ def join(
 
 
 @contextmanager
-def _database(folder: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database with a view of each kind of record, gone with all it spilled when the context ends."""
-    scratch = folder / "joining"
+def database_in(scratch: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in bounded memory. What it spills to the folder `scratch` is gone when the context ends."""
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY,
         "threads": threads,
         "temp_directory": str(scratch),
     }
     with duckdb.connect(config=settings) as database:
+        yield database
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _database(folder: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with a view of each kind of record."""
+    with database_in(folder / "joining", threads=threads) as database:
         for kind in SCHEMAS:
             # The functions that read files take patterns and no parameters in a view.
             path = glob.escape(str(folder / f"{kind}.parquet")).replace("'", "''")
             database.execute(f"CREATE VIEW {kind} AS FROM read_parquet('{path}')")
         yield database
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _rows(database: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
