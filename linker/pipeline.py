@@ -96,6 +96,10 @@ class Linker:
         """
         return self.link_timed(mentions, options)[0]
 
+    def check(self, options: Options) -> None:
+        """Raise `InvalidInput` where an option is out of its range, or names what the bundle does not have."""
+        self._resolve(options)
+
     def link_timed(self, mentions: Iterable[Mention | str], options: Options) -> tuple[list[Link], Timings]:
         """As `link`, with the time each room took."""
         batch = [m if isinstance(m, Mention) else Mention(m) for m in mentions]

@@ -16,9 +16,9 @@ from typing import TypeAlias, TypeVar
 import grpc
 
 from linker import limits
-from linker.errors import NotFound
+from linker.errors import InvalidInput, NotFound
 from linker.hierarchy import Hierarchy, Relatives
-from linker.pipeline import Options
+from linker.pipeline import Linker, Options
 from linker.records import Mention
 from linker.requests import (
     check_codings,
@@ -74,8 +74,10 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
         concepts = snapshot.linker.bundle.terminology
         concepts.known_vocabularies(checked.options.codes, field="options.codes")
         if checked.options.value_set:
-            value_set, left_s = request.options.value_set, context.time_remaining()
-            await self._lookups.run(lambda: check_value_set(value_set, concepts), timeout_s=left_s)
+            await self._lookups.run(
+                lambda: _check_value_set(snapshot.linker, checked.options, request.options.value_set),
+                timeout_s=context.time_remaining(),
+            )
         linked = await self._batcher.link(
             snapshot.linker, checked.mentions, checked.options, ids=checked.ids, timeout_s=context.time_remaining()
         )
@@ -88,6 +90,15 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
         response = linking.LinkMentionsResponse()
         response.ParseFromString(_response_bytes(linked, snapshot, arrived_ns))
         return response
+
+
+def _check_value_set(linker: Linker, options: Options, value_set: Sequence[str]) -> None:
+    """Raises `InvalidRequest` with the places of ids that are unknown; else the linker has understood the value set."""
+    try:
+        linker.check(options)
+    except InvalidInput:
+        check_value_set(value_set, linker.bundle.terminology)
+        raise
 
 
 def _response_bytes(linked: Linked, snapshot: Snapshot, arrived_ns: int) -> bytes:
