@@ -209,7 +209,7 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         workers=workers,
     )
     skipped = f"; skipped {built.skipped_names:,} names without a letter or digit" if built.skipped_names else ""
-    stderr.print(
+    _say(
         f"{out}: {built.concepts:,} concepts, {built.names:,} names ({built.distinct_names:,} distinct), "
         f"{built.size / 2**20:.1f} MiB{skipped}"
     )
