@@ -16,7 +16,7 @@ from linker.console import stderr
 from linker.manifest import IndexKind, read_manifest
 from ontologies.build import build as build_bundle
 from ontologies.changes import FILE as CHANGES
-from ontologies.changes import Changes
+from ontologies.changes import ChangeKind, Changes
 from ontologies.indexing import RECALL_FLOOR, IndexOptions
 from ontologies.joining import Joined
 from ontologies.matches import write_conflicts
@@ -236,7 +236,7 @@ def _models(encoder: Path | None, reranker: Path | None, older: Path | None) -> 
 
 
 def _report_changes(changes: Changes, out: Path) -> None:
-    for kind, count in changes.counts.items():
+    for kind, count in sorted(changes.counts.items(), key=lambda item: [*ChangeKind].index(item[0])):
         _say(f"{kind}: {count:,}, for example")
         for change in changes.examples[kind]:
             told = " -> ".join(filter(None, (change.before, change.after)))

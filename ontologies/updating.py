@@ -111,6 +111,7 @@ def keep_redirects(older: OlderBundle, folder: Path) -> pa.Table:
     lost = old.filter(pc.invert(pc.is_in(old["concept_id"], value_set=told)))
     if not len(lost):
         return new
+    _say(older, f"has {len(lost):,} replacements of ids that the new release says nothing of; they are kept")
     together = pa.concat_tables([new, lost]).sort_by([(name, "ascending") for name in new.column_names])
     write_table(together, path.with_suffix(".kept"))
     path.with_suffix(".kept").rename(path)

@@ -22,12 +22,14 @@ from linker.decision import UNFITTED
 from linker.encoding import OnnxEncoder
 from linker.errors import BundleCorrupt, BundleError
 from linker.index import index_scale
+from linker.manifest import IndexKind
 from linker.surface import normalise
 from linker.terminology import Terminology, map_table
 from ontologies import build as building
 from ontologies.build import build
 from ontologies.changes import ChangeKind
 from ontologies.errors import BuildError, SourceError
+from ontologies.indexing import IndexOptions
 from ontologies.records import Concept, Name, Release, Replacement, Source
 from ontologies.starter import ENCODER
 
@@ -85,15 +87,15 @@ def source(
 @st.composite
 def releases(draw: st.DrawFn) -> tuple[dict[str, dict], list[tuple[str, str]]]:
     """Concepts, of which the first is always there, and replacements that end somewhere."""
-    ids = ["A:0", *draw(st.lists(st.sampled_from([f"A:{n}" for n in range(1, 7)]), unique=True))]
+    ids = ["A:0", *draw(st.lists(st.sampled_from([f"A:{n}" for n in range(1, 7)]), min_size=3, unique=True))]
     concepts = {}
     for place, concept_id in enumerate(ids):
         names = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3, unique=True))
         parents = draw(st.lists(st.sampled_from(ids[:place]), max_size=2, unique=True)) if place else []
         retired = place > 0 and draw(st.integers(0, 3)) == 0
         concepts[concept_id] = {"names": names, "parents": tuple(parents), "retired": retired}
-    pairs = draw(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=4, unique=True))
-    return concepts, [(f"A:{old}", f"A:{new}") for old, new in pairs if new < old]
+    pairs = draw(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=2, max_size=5, unique=True))
+    return concepts, [(f"A:{max(pair)}", f"A:{min(pair)}") for pair in pairs if pair[0] != pair[1]]
 
 
 def files(bundle: Path) -> dict[str, bytes]:
@@ -114,7 +116,7 @@ def changes(bundle: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(releases(), releases(), st.booleans())
 def test_an_update_is_a_fresh_build_that_encodes_only_what_is_new(
     tmp_path_factory: pytest.TempPathFactory, old: tuple, new: tuple, in_place: bool
@@ -204,6 +206,18 @@ def test_the_shipped_encoder_gives_the_same_bytes_whatever_is_encoded_beside(
     build([source(new)], tmp_path / "new", encoder=ENCODER, update=tmp_path / "old")
     assert sorted(asked) == sorted(map(normalise, names[-3:]))
     assert (tmp_path / "new/index.faiss").read_bytes() == (tmp_path / "fresh/index.faiss").read_bytes()
+
+
+def test_codes_of_a_larger_index_are_those_of_a_fresh_one(tmp_path: Path, encoder: Path) -> None:
+    """Their centres are learnt from rows that the older index has, too."""
+    old, new = (
+        {f"A:{n}": {"names": [f"name {n} of a disease"]} for n in numbers} for numbers in (range(60), range(9, 70))
+    )
+    index = IndexOptions(kind=IndexKind.PQ, recall_floor=0.0)
+    for out, concepts, update in (("old", old, None), ("fresh", new, None), ("new", new, tmp_path / "old")):
+        build([source(concepts)], tmp_path / out, encoder=encoder, index=index, update=update)
+    for name in ("index.faiss", "proposals.faiss"):
+        assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
 
 
 def test_a_redirect_outlives_the_release_that_told_of_it(tmp_path: Path, encoder: Path) -> None:
