@@ -246,6 +246,11 @@ class Terminology:
         begin, end = self._ids.range(f"{system}:{code}" if system else code)
         return [*((row, self._own_code(row)) for row in range(begin, end)), *self.crosswalk.concepts(system, code)]
 
+    def superseded(self, system: str, code: str) -> tuple[Successor, ...]:
+        """What to use instead of a code: of the id that it is, and of the concepts that have it, see `replaced_by`."""
+        ids = [f"{system}:{code}" if system else code, *(self.concept_id(row) for row, _ in self.coded(system, code))]
+        return tuple({s.concept_id: s for concept_id in ids for s in self.replaced_by(concept_id)}.values())
+
     def _own_code(self, concept: int) -> Code:
         prefix, local = split_curie(self.concept_id(concept))
         return Code(prefix, local, EXACT, prefix)

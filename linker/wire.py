@@ -164,39 +164,27 @@ def mapping_message(
     terminology: Terminology, coding: terminology_service_pb2.Coding, targets: Sequence[str], *, limit: int
 ) -> terminology_service_pb2.CodeMapping:
     """The concepts, at most `limit`, that a code stands for, with their codes in `targets`, or in all vocabularies."""
-    found = _coded(terminology, coding)
+    systems = (coding.system, prefix_of(coding.system))
+    found = next(filter(None, (terminology.coded(system, coding.code) for system in systems)), [])
     current = [(row, code) for row, code in found if not terminology.retired(row)]
-    if current:
-        concepts = [
+    old = () if current else next(filter(None, (terminology.superseded(s, coding.code) for s in systems)), ())
+    missing = (
+        terminology_service_pb2.CODE_STATUS_RETIRED if found or old else terminology_service_pb2.CODE_STATUS_NOT_FOUND
+    )
+    return terminology_service_pb2.CodeMapping(
+        coding=coding,
+        status=terminology_service_pb2.CODE_STATUS_FOUND if current else missing,
+        concepts=[
             terminology_service_pb2.MappedConcept(
                 concept=concept_message(terminology, row, targets or terminology.vocabularies),
                 relation=code.relation,
                 source=code.source,
             )
             for row, code in current[:limit]
-        ]
-        return terminology_service_pb2.CodeMapping(
-            coding=coding,
-            status=terminology_service_pb2.CODE_STATUS_FOUND,
-            concepts=concepts,
-            truncated=len(current) > limit,
-        )
-    prefix = prefix_of(coding.system)
-    old = [f"{prefix}:{coding.code}" if prefix else coding.code, *(terminology.concept_id(row) for row, _ in found)]
-    successors = {s.concept_id: s for concept_id in old for s in terminology.replaced_by(concept_id)}
-    retired = found or successors
-    return terminology_service_pb2.CodeMapping(
-        coding=coding,
-        status=terminology_service_pb2.CODE_STATUS_RETIRED
-        if retired
-        else terminology_service_pb2.CODE_STATUS_NOT_FOUND,
-        replaced_by=_replacements(terminology, [*successors.values()]),
+        ],
+        truncated=len(current) > limit,
+        replaced_by=_replacements(terminology, old),
     )
-
-
-def _coded(terminology: Terminology, coding: terminology_service_pb2.Coding) -> list[tuple[int, Code]]:
-    as_written = terminology.coded(coding.system, coding.code)
-    return as_written or terminology.coded(prefix_of(coding.system), coding.code)
 
 
 def _replacements(
