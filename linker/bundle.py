@@ -8,6 +8,7 @@ from pathlib import Path
 from linker.decision import FILE as CALIBRATION
 from linker.decision import Calibration, read_calibration
 from linker.encoding import Encoder, OnnxEncoder
+from linker.index import VectorIndex
 from linker.manifest import Manifest, read_manifest, verify
 from linker.reranking import OnnxReranker, Reranker
 from linker.retrieval import Retriever
@@ -43,7 +44,7 @@ def open_bundle(path: Path, *, workers: int = 1) -> Bundle:
         manifest=manifest,
         terminology=terminology,
         encoder=OnnxEncoder(path / "encoder", workers=workers),
-        retriever=Retriever(terminology, path / "index.faiss", scale=manifest.index.scale, workers=workers),
+        retriever=Retriever(terminology, VectorIndex(path, manifest.index), workers=workers),
         reranker=OnnxReranker(path / "reranker", names_of=terminology.names, workers=workers)
         if manifest.reranker
         else None,

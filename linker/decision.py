@@ -177,20 +177,18 @@ def confidences(candidates: Sequence[Candidate], calibration: Calibration) -> Ar
     return found
 
 
-def decide(
-    candidates: Sequence[Candidate], calibration: Calibration, *, min_confidence: float | None = None
-) -> tuple[Array, NilReason | None]:
-    """The confidence of each candidate, (n,), and why the first is not the answer, if it is not.
+def decide(sure: Array, calibration: Calibration, *, min_confidence: float | None = None) -> NilReason | None:
+    """Why the first candidate is not the answer, if it is not.
 
-    min_confidence: in [0, 1]; None takes the calibration's own threshold.
+    sure: confidence of each candidate, (n,), never rising. min_confidence: in [0, 1]; None takes the calibration's own
+    threshold.
     """
-    sure = confidences(candidates, calibration)
-    if not candidates:
-        return sure, NilReason.NO_CANDIDATE
+    if not len(sure):
+        return NilReason.NO_CANDIDATE
     threshold = calibration.threshold if min_confidence is None else min_confidence
     if sure[0] >= threshold:
-        return sure, None
+        return None
     # Where those close behind the first are likely enough together, the mention is known and its meaning is not.
     close = sure[sure >= sure[0] / 2]
     ambiguous = len(close) > 1 and close.sum() >= threshold
-    return sure, NilReason.AMBIGUOUS if ambiguous else NilReason.BELOW_THRESHOLD
+    return NilReason.AMBIGUOUS if ambiguous else NilReason.BELOW_THRESHOLD

@@ -5,6 +5,7 @@ System URIs are those of HL7 Terminology (FHIR `Coding.system`); a prefix not li
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -40,6 +41,8 @@ VOCABULARIES = (
 
 _PREFIXES = {spelling: v.prefix for v in VOCABULARIES for spelling in (v.prefix, *v.aliases)}
 _SYSTEMS = {v.prefix: v.system for v in VOCABULARIES}
+_PREFIX_OF_SYSTEM = {v.system: v.prefix for v in VOCABULARIES}
+_LAST = re.compile(r"([A-Za-z0-9][\w.-]*)\W*$")
 
 
 def canonical_prefix(prefix: str) -> str:
@@ -64,3 +67,25 @@ def split_curie(concept_id: str) -> tuple[str, str]:
 def system_uri(prefix: str) -> str:
     """FHIR system URI of a vocabulary, or "" where none is registered here."""
     return _SYSTEMS.get(prefix, "")
+
+
+def prefix_of_system(system: str) -> str:
+    """The registered prefix of a code system, else the last part of its URI that can be one, else "".
+
+    system: a URI, or a canonical with the version after a bar.
+
+    >>> prefix_of_system("http://hl7.org/fhir/sid/icd-10-cm|2026"), prefix_of_system("http://example.org/codes/Fyler/")
+    ('ICD10CM', 'Fyler')
+    """
+    uri = system.partition("|")[0]
+    last = _LAST.search(uri)
+    return _PREFIX_OF_SYSTEM.get(uri) or (canonical_prefix(last[1]) if last else "")
+
+
+def prefix_of(system: str) -> str:
+    """The prefix of a vocabulary that is given as a prefix, by any of its spellings, or as a code system URI.
+
+    >>> prefix_of("icd-10-cm"), prefix_of("http://snomed.info/sct")
+    ('ICD10CM', 'SNOMEDCT')
+    """
+    return prefix_of_system(system) if ":" in system else canonical_prefix(system)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from linker.errors import InvalidInput
@@ -83,6 +84,7 @@ def link_line(link: Link) -> str:
 
 
 def _candidate(candidate: Candidate) -> dict[str, object]:
+    generalised = {"generalised_from": candidate.generalised_from} if candidate.generalised_from else {}
     return {
         "concept_id": candidate.concept_id,
         "preferred_name": candidate.preferred_name,
@@ -94,5 +96,6 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
         "support": round(candidate.support, 6),
         "rerank_score": None if candidate.rerank_score is None else round(candidate.rerank_score, 6),
         "source": str(candidate.source),
-        "codes": [{"system": c.system, "code": c.code, "relation": c.relation} for c in candidate.codes],
+        "codes": [asdict(code) for code in candidate.codes],
+        **generalised,
     }

@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from linker.errors import BundleCorrupt, BundleError, BundleMismatch
 
-FORMAT = 2  # of the files, and of what they hold: names as `linker.surface` normalises them
+FORMAT = 3  # of the files, and of what they hold: names as `linker.surface` normalises them
 MANIFEST = "manifest.json"
 
 
@@ -36,15 +37,28 @@ class ModelEntry:
     dimension: int | None = None
 
 
+class IndexKind(StrEnum):
+    """How the nearest names are searched, see `linker.index`."""
+
+    EXACT = "exact"
+    PQ = "pq"
+    IVF = "ivf"
+
+
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The vector index. encoder: digest of the encoder its vectors were made with; scale: see `linker.retrieval`."""
+    """The vector index. encoder: digest of the encoder its vectors were made with; scale, probes: see `linker.index`.
 
-    kind: str
+    recall: of the 64 nearest names, what part the index found for names that were written in another way.
+    """
+
+    kind: IndexKind
     encoder: str
     dimension: int
     vectors: int
     scale: float
+    probes: int = 1
+    recall: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +121,7 @@ def _parse(value: dict[str, Any]) -> Manifest:
         counts=value["counts"],
         languages=value["languages"],
         encoder=ModelEntry(**value["encoder"]),
-        index=IndexEntry(**value["index"]),
+        index=IndexEntry(**{**value["index"], "kind": IndexKind(value["index"]["kind"])}),
         reranker=ModelEntry(**value["reranker"]) if value["reranker"] else None,
         files={name: FileEntry(**entry) for name, entry in value["files"].items()},
         created_by=value["created_by"],

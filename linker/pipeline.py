@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from time import perf_counter_ns
 
 from linker.bundle import Bundle, open_bundle
@@ -13,8 +14,10 @@ from linker.decision import confidences, decide
 from linker.errors import InvalidInput
 from linker.records import EVERYTHING, Candidate, ConceptFilter, Link, Mention, RerankMode
 from linker.surface import normalise
+from linker.value_set import generalised, known_members
 
 MAX_TOP_K = 1000
+_VALUE_SETS_KEPT = 16  # a handful serve a whole service; callers must not grow memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +25,17 @@ class Options:
     """How mentions are linked.
 
     top_k: candidates returned for a mention, 1 to 1,000. min_confidence: below it NIL, in [0, 1]; None takes the
-    bundle's own threshold.
+    bundle's own threshold. codes: vocabularies whose codes candidates carry, their own among them; none takes every
+    code in another vocabulary. value_set: ids, or exact codes as CURIEs, of the concepts that may be answers; one
+    outside becomes its nearest ancestor inside, or is left out where there is none. None takes any.
     """
 
     top_k: int = 5
     filter: ConceptFilter = EVERYTHING
     rerank: RerankMode = RerankMode.AUTO
     min_confidence: float | None = None
+    codes: tuple[str, ...] = ()
+    value_set: frozenset[str] | None = None
 
     def check(self) -> None:
         """Raise `InvalidInput` where a value is out of its range."""
@@ -36,9 +43,20 @@ class Options:
             raise InvalidInput(f"expected 1 to {MAX_TOP_K}, got {self.top_k}", field="top_k")
         if self.min_confidence is not None and not 0.0 <= self.min_confidence <= 1.0:
             raise InvalidInput(f"expected 0 to 1, got {self.min_confidence}", field="min_confidence")
+        if self.value_set is not None and not self.value_set:
+            raise InvalidInput("expected at least one id, or None", field="value_set")
 
 
 DEFAULTS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """Options as a bundle understands them. systems: prefixes as it spells them; members: rows of concepts."""
+
+    options: Options
+    systems: tuple[str, ...]
+    members: frozenset[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +79,7 @@ class Linker:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self._members = lru_cache(_VALUE_SETS_KEPT)(partial(known_members, terminology=bundle.terminology))
 
     @classmethod
     def open(cls, bundle: str | os.PathLike[str] = DEFAULT, *, workers: int | None = None) -> Linker:
@@ -77,10 +96,14 @@ class Linker:
         """
         return self.link_timed(mentions, options)[0]
 
+    def check(self, options: Options) -> None:
+        """Raise `InvalidInput` where an option is out of its range, or names what the bundle does not have."""
+        self._resolve(options)
+
     def link_timed(self, mentions: Iterable[Mention | str], options: Options) -> tuple[list[Link], Timings]:
         """As `link`, with the time each room took."""
         batch = [m if isinstance(m, Mention) else Mention(m) for m in mentions]
-        options.check()
+        asked = self._resolve(options)
         for position, mention in enumerate(batch):
             mention.check(f"mentions[{position}]")
         names = [normalise(mention.text) for mention in batch]
@@ -96,7 +119,7 @@ class Linker:
         reranked = perf_counter_ns()
         links = [
             self._decided(
-                mention, candidates[row], options, truncated=bool(names[row] and truncated[distinct[names[row]]])
+                mention, candidates[row], asked, truncated=bool(names[row] and truncated[distinct[names[row]]])
             )
             for row, mention in enumerate(batch)
         ]
@@ -121,10 +144,21 @@ class Linker:
         """Confidence of the first candidate as retrieved, in [0, 1]."""
         return float(confidences(candidates, self.bundle.calibration)[0])
 
-    def _decided(self, mention: Mention, candidates: list[Candidate], options: Options, *, truncated: bool) -> Link:
-        sure, reason = decide(candidates, self.bundle.calibration, min_confidence=options.min_confidence)
+    def _decided(self, mention: Mention, candidates: Sequence[Candidate], asked: _Resolved, *, truncated: bool) -> Link:
+        sure, options = confidences(candidates, self.bundle.calibration), asked.options
+        if asked.members is not None:
+            candidates, sure = generalised(candidates, sure, asked.members, self.bundle.terminology)
+        reason = decide(sure, self.bundle.calibration, min_confidence=options.min_confidence)
         codes = self.bundle.terminology.codes
         shown = zip(candidates[: options.top_k], sure.tolist(), strict=False)
         return Link(
-            mention, tuple(replace(c, confidence=p, codes=codes(c.concept)) for c, p in shown), reason, truncated
+            mention,
+            tuple(replace(c, confidence=p, codes=codes(c.concept, asked.systems)) for c, p in shown),
+            reason,
+            truncated,
         )
+
+    def _resolve(self, options: Options) -> _Resolved:
+        options.check()
+        members = None if options.value_set is None else self._members(options.value_set)
+        return _Resolved(options, self.bundle.terminology.known_vocabularies(options.codes, field="codes"), members)

@@ -67,11 +67,12 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A concept's identifier in a vocabulary. relation: SSSOM predicate, a CURIE."""
+    """A concept's identifier in a vocabulary. relation: SSSOM predicate, a CURIE. source: the release that says so."""
 
     system: str
     code: str
     relation: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Candidate:
     rerank_score: the cross-encoder's logit; None where it did not run.
     confidence: calibrated probability, in [0, 1], that this is the right concept. A link's sum to at most 1.
     concept: row of the concept in its bundle.
+    generalised_from: id of the concept that was found, where this is its nearest ancestor in a value set; else "". The
+    name matched and the scores are then of the concept that was found.
     """
 
     concept: int
@@ -99,6 +102,7 @@ class Candidate:
     codes: tuple[Code, ...] = ()
     rerank_score: float | None = None
     confidence: float = 0.0
+    generalised_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,24 @@ A violation names its field and says what was expected. It never holds text of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from linker import limits
 from linker.errors import InvalidInput
 from linker.pipeline import Options
 from linker.records import ConceptFilter, Mention
+from linker.terminology import Terminology
 from linker.v1 import linking_service_pb2 as linking
-from linker.v1 import terminology_service_pb2 as terminology
+from linker.v1 import terminology_service_pb2 as terminology_pb2
 from linker.wire import RERANK_MODES
 
+_Paged: TypeAlias = (
+    terminology_pb2.SearchConceptsRequest
+    | terminology_pb2.ListAncestorsRequest
+    | terminology_pb2.ListDescendantsRequest
+)
 _ENCODINGS = {linking.OFFSET_UNIT_UTF16: ("utf-16-le", 2), linking.OFFSET_UNIT_UTF8: ("utf-8", 1)}
 
 
@@ -94,9 +100,9 @@ def _options(message: linking.LinkingOptions, violations: _Violations) -> Option
     if not 0 <= message.top_k <= limits.MAX_TOP_K:
         violations.add("options.top_k", f"expected 0 to {limits.MAX_TOP_K}, got {message.top_k}")
     wanted = ConceptFilter(
-        _values("options.semantic_types", message.semantic_types, violations),
-        _values("options.vocabularies", message.vocabularies, violations),
-        _values("options.languages", message.languages, violations),
+        frozenset(_values("options.semantic_types", message.semantic_types, violations)),
+        frozenset(_values("options.vocabularies", message.vocabularies, violations)),
+        frozenset(_values("options.languages", message.languages, violations)),
     )
     if message.rerank_mode not in RERANK_MODES:
         violations.add("options.rerank_mode", f"unknown enum value {message.rerank_mode}")
@@ -108,15 +114,25 @@ def _options(message: linking.LinkingOptions, violations: _Violations) -> Option
         filter=wanted,
         rerank=RERANK_MODES.get(message.rerank_mode, RERANK_MODES[linking.RERANK_MODE_AUTO]),
         min_confidence=confidence,
+        codes=tuple(_values("options.codes", message.codes, violations)),
+        value_set=frozenset(_ids("options.value_set", message.value_set, limits.MAX_VALUE_SET, violations)) or None,
     )
 
 
-def _values(field: str, values: Sequence[str], violations: _Violations) -> frozenset[str]:
+def _values(field: str, values: Sequence[str], violations: _Violations) -> Sequence[str]:
     if not violations.check_length(field, len(values), limits.MAX_FILTER_VALUES, unit="values"):
-        return frozenset()
+        return ()
     for position, value in enumerate(values):
         violations.check_length(f"{field}[{position}]", len(value), limits.MAX_FILTER_VALUE_LENGTH)
-    return frozenset(values)
+    return values
+
+
+def _ids(field: str, values: Sequence[str], most: int, violations: _Violations, *, least: int = 0) -> Sequence[str]:
+    if not violations.check_length(field, len(values), most, least=least, unit="ids"):
+        return ()
+    for position, value in enumerate(values):
+        violations.check_length(f"{field}[{position}]", len(value), limits.MAX_CONCEPT_ID_LENGTH, least=1)
+    return values
 
 
 def _mention(message: linking.Mention, unit: linking.OffsetUnit, path: str, violations: _Violations) -> Mention:
@@ -158,29 +174,65 @@ def _code_points(
 def check_concept_ids(concept_ids: Sequence[str]) -> None:
     """Raises `InvalidRequest` unless these are acceptable as `concept_ids`."""
     violations = _Violations()
-    if violations.check_length("concept_ids", len(concept_ids), limits.MAX_CONCEPT_IDS, least=1, unit="ids"):
-        _check_ids(((f"concept_ids[{row}]", value) for row, value in enumerate(concept_ids)), violations)
+    _ids("concept_ids", concept_ids, limits.MAX_CONCEPT_IDS, violations, least=1)
     violations.raise_any()
 
 
 def check_concept_id(concept_id: str) -> None:
     """Raises `InvalidRequest` unless this is acceptable as `concept_id`."""
     violations = _Violations()
-    _check_ids([("concept_id", concept_id)], violations)
+    violations.check_length("concept_id", len(concept_id), limits.MAX_CONCEPT_ID_LENGTH, least=1)
     violations.raise_any()
 
 
-def _check_ids(fields: Iterable[tuple[str, str]], violations: _Violations) -> None:
-    for field, value in fields:
-        violations.check_length(field, len(value), limits.MAX_CONCEPT_ID_LENGTH, least=1)
+def check_value_set(value_set: Sequence[str], terminology: Terminology) -> None:
+    """Raises `InvalidRequest` unless these are ids or exact codes of current concepts of the bundle."""
+    violations = _Violations()
+    for position, concept_id in enumerate(value_set):
+        if violations.full:
+            break
+        if not terminology.current(concept_id):
+            violations.add(f"options.value_set[{position}]", "expected the id of a current concept of this bundle")
+    violations.raise_any()
 
 
-def read_page_size(request: terminology.SearchConceptsRequest) -> int:
+def check_codings(request: terminology_pb2.MapCodesRequest) -> None:
+    """Raises `InvalidRequest` unless the codes and vocabularies of a request are acceptable."""
+    violations = _Violations()
+    _values("targets", request.targets, violations)
+    if violations.check_length("codings", len(request.codings), limits.MAX_CODINGS, least=1, unit="codings"):
+        for position, coding in enumerate(request.codings):
+            path = f"codings[{position}]"
+            violations.check_length(f"{path}.system", len(coding.system), limits.MAX_FILTER_VALUE_LENGTH)
+            violations.check_length(f"{path}.code", len(coding.code), limits.MAX_CONCEPT_ID_LENGTH, least=1)
+    violations.raise_any()
+
+
+def read_page_size(request: terminology_pb2.SearchConceptsRequest) -> int:
     """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
     violations = _Violations()
     violations.check_length("query", len(request.query), limits.MAX_QUERY_LENGTH, least=1)
+    size = _page_size(request, violations, usual=limits.DEFAULT_PAGE_SIZE, most=limits.MAX_PAGE_SIZE)
+    violations.raise_any()
+    return size
+
+
+def read_relatives_page_size(
+    request: terminology_pb2.ListAncestorsRequest | terminology_pb2.ListDescendantsRequest,
+) -> int:
+    """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
+    violations = _Violations()
+    violations.check_length("concept_id", len(request.concept_id), limits.MAX_CONCEPT_ID_LENGTH, least=1)
+    if request.max_distance < 0:
+        violations.add("max_distance", f"expected 0 or more, got {request.max_distance}")
+    most = limits.MAX_RELATIVES_PAGE_SIZE
+    size = _page_size(request, violations, usual=limits.DEFAULT_RELATIVES_PAGE_SIZE, most=most)
+    violations.raise_any()
+    return size
+
+
+def _page_size(request: _Paged, violations: _Violations, *, usual: int, most: int) -> int:
     violations.check_length("page_token", len(request.page_token), limits.MAX_PAGE_TOKEN_LENGTH)
     if request.page_size < 0:
         violations.add("page_size", f"expected 0 or more, got {request.page_size}")
-    violations.raise_any()
-    return min(request.page_size or limits.DEFAULT_PAGE_SIZE, limits.MAX_PAGE_SIZE)
+    return min(request.page_size or usual, most)

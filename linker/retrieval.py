@@ -1,13 +1,10 @@
-"""Retrieval: from mentions to candidate concepts. The one home of FAISS.
+"""Retrieval: from mentions to candidate concepts.
 
-Exact hits on the table of normalised names come first, then the concepts of the nearest names. Names are searched,
-filters apply before the search, and the scan is exhaustive: what is found does not depend on how many were asked for.
+Exact hits on the table of normalised names come first, then the concepts of the nearest names. Names are searched, and
+filters apply before the search: what is found does not depend on how many were asked for.
 
 Names are pooled to concepts by a smooth maximum, `log(sum(exp(t * cosine))) / t` over a concept's names among the 256
 nearest: a concept with several names near the mention stands before one that has a single name a little nearer.
-
-Vectors are signed bytes at one scale for the whole index, queries at a scale of their own, and their products are
-integers (FAISS `QT_8bit_direct_signed`): the fastest exhaustive scan there is here, and exact in what it adds up.
 """
 
 from __future__ import annotations
@@ -15,43 +12,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from linker.errors import BundleCorrupt, BundleMismatch
+from linker.errors import BundleMismatch
+from linker.index import VectorIndex
 from linker.records import TIERS, Candidate, ConceptFilter, Embeddings, MatchSource
 from linker.terminology import Terminology
 
-KIND = "scan,int8"
 MAX_FETCH = 4096  # names fetched for a mention at most, however many concepts share one name
 POOLED = 256  # nearest names whose cosines add up to the support of their concepts
 SHARPNESS = 30.0  # t of the smooth maximum; a name that is 0.1 farther than another adds 5 % of what that one does
-
-
-def new_index(dimension: int) -> faiss.Index:
-    """An empty index for rows scaled to signed bytes."""
-    return faiss.IndexScalarQuantizer(
-        dimension, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
-    )
-
-
-def index_scale(largest_component: float) -> float:
-    """What unit rows are multiplied with, so that the largest component in the index is 127."""
-    return 127.0 / max(largest_component, 1e-6)
-
-
-def add_embeddings(index: faiss.Index, embeddings: Embeddings, scale: float) -> None:
-    """Append unit rows, (n, dimension) float32, to an index made by `new_index`."""
-    index.add(np.clip(np.rint(embeddings * np.float32(scale)), -127, 127))
-
-
-def write_index(index: faiss.Index, path: Path) -> None:
-    """Write the index to `path`. Raises RuntimeError on a full disk."""
-    faiss.write_index(index, str(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +46,15 @@ def smooth_maximum(cosines: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return pooled
 
 
-def _scaled(embeddings: Embeddings) -> tuple[Embeddings, Embeddings]:
-    """Queries as whole numbers of a signed byte, (n, dimension), and the scale of each, (n, 1)."""
-    scales = np.float32(127.0) / np.maximum(np.abs(embeddings).max(axis=1, keepdims=True), np.float32(1e-6))
-    return np.rint(embeddings * scales), scales
-
-
 class Retriever:
     """Finds candidates. Immutable after opening and safe to share between threads."""
 
-    def __init__(self, terminology: Terminology, index_path: Path, *, scale: float, workers: int = 1) -> None:
-        """Map the index at `index_path`. Raises `BundleCorrupt`, `BundleMismatch`."""
-        try:
-            self._index = faiss.read_index(str(index_path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            raise BundleCorrupt(f"{index_path}: expected a FAISS index") from error
-        if self._index.ntotal != terminology.name_count:
-            message = f"{index_path}: {self._index.ntotal} vectors for {terminology.name_count} names"
-            raise BundleMismatch(message)
+    def __init__(self, terminology: Terminology, index: VectorIndex, *, workers: int = 1) -> None:
+        """Search `index` for the names of `terminology`. Raises `BundleMismatch`."""
+        if index.vectors != terminology.name_count:
+            raise BundleMismatch(f"the index has {index.vectors} vectors for {terminology.name_count} names")
         self._terminology = terminology
-        self._scale = np.float32(scale)
+        self._index = index
         self._workers = workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="search") if workers > 1 else None
         self._masks: dict[ConceptFilter, NDArray[np.bool_]] = {}
@@ -110,10 +72,7 @@ class Retriever:
 
     def similarities(self, embedding: Embeddings, rows: Sequence[int]) -> NDArray[np.float32]:
         """Cosines, (n,), of a mention's unit row, (dimension,), with the names at n rows, as `retrieve` gives them."""
-        query, scale = _scaled(embedding[None])
-        products = self._index.reconstruct_batch(np.array(rows, dtype=np.int64)) @ query[0]
-        cosines: NDArray[np.float32] = np.clip(products / (self._scale * scale[0]), -1.0, 1.0)
-        return cosines
+        return self._index.cosines(embedding, np.array(rows, dtype=np.int64))
 
     def _candidates(self, name: str, near: list[_Near], depth: int, mask: NDArray[np.bool_] | None) -> list[Candidate]:
         exact = self._exact_concepts(name, mask)[:depth]
@@ -156,7 +115,7 @@ class Retriever:
         self, embeddings: Embeddings, depth: int, mask: NDArray[np.bool_] | None
     ) -> list[list[_Near]]:
         """Best supported first, ties by concept id; at least `depth` if there are so many."""
-        total = self._index.ntotal if mask is None else int(mask.sum())
+        total = min(self._index.most, self._index.vectors if mask is None else int(mask.sum()))
         results: list[list[_Near]] = [[] for _ in embeddings]
         open_rows = list(range(len(embeddings))) if total else []
         fetch = min(max(4 * depth, POOLED + 1), total)
@@ -197,23 +156,10 @@ class Retriever:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Similarities and name rows of the `fetch` nearest names, each (n, fetch); -1 rows where there are fewer."""
         if self._pool is None or len(embeddings) == 1:
-            return self._search_slice(embeddings, fetch, mask)
+            return self._index.search(embeddings, fetch, mask)
         slices = [part for part in np.array_split(embeddings, self._workers) if len(part)]
-        parts = list(self._pool.map(lambda part: self._search_slice(part, fetch, mask), slices))
+        parts = list(self._pool.map(lambda part: self._index.search(part, fetch, mask), slices))
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-
-    def _search_slice(
-        self, embeddings: Embeddings, fetch: int, mask: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        faiss.omp_set_num_threads(1)  # holds for the calling thread; FAISS's own pool would fight with ours
-        parameters = None
-        if mask is not None:
-            bits = np.packbits(mask, bitorder="little")
-            selector = faiss.IDSelectorBitmap(mask.size, faiss.swig_ptr(bits))
-            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # SWIG takes it
-        queries, scales = _scaled(embeddings)
-        products, rows = self._index.search(queries, fetch, params=parameters)
-        return np.clip(products / (self._scale * scales), -1.0, 1.0), rows
 
     def _mask(self, wanted: ConceptFilter) -> NDArray[np.bool_]:
         mask = self._masks.get(wanted)

@@ -5,8 +5,7 @@ Arrow IPC files are used as they lie on disk: opening costs no parsing, and proc
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from linker.errors import BundleCorrupt, NotFound
+from linker.columns import Strings, ints, past_prefix, rows_of
+from linker.crosswalk import EXACT, Crosswalk
+from linker.errors import BundleCorrupt, InvalidInput, NotFound
+from linker.hierarchy import Hierarchy
 from linker.identifiers import canonical_prefix, split_curie
 from linker.records import Code, ConceptFilter
 from linker.surface import normalise
@@ -43,66 +45,55 @@ NAMES_SCHEMA = pa.schema(
 CROSSWALK_SCHEMA = pa.schema(
     {"concept": pa.int32(), "system": pa.string(), "code": pa.string(), "relation": pa.string(), "source": pa.string()}
 )
+CODES_SCHEMA = pa.schema({"row": pa.int32()})  # rows of the crosswalk, by system and code
+# Of each concept the rows of its parents and of its children, ascending.
+HIERARCHY_SCHEMA = pa.schema({"parents": pa.list_(pa.int32()), "children": pa.list_(pa.int32())})
 EXACT_SCHEMA = pa.schema({"normalised": pa.large_string(), "name": pa.int32()})
+# What replaced an id that a release has retired or merged, by that id: it need not be a concept of the bundle.
+REPLACEMENTS_SCHEMA = pa.schema({"concept_id": pa.large_string(), "replaced_by": pa.string(), "relation": pa.string()})
 TABLES = {
     "concepts.arrow": CONCEPTS_SCHEMA,
     "names.arrow": NAMES_SCHEMA,
     "crosswalk.arrow": CROSSWALK_SCHEMA,
+    "codes.arrow": CODES_SCHEMA,
+    "hierarchy.arrow": HIERARCHY_SCHEMA,
     "exact.arrow": EXACT_SCHEMA,
+    "replacements.arrow": REPLACEMENTS_SCHEMA,
 }
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write `table` as one uncompressed record batch, so that it can be mapped and searched as one run of memory."""
+    """Write `table` as one uncompressed record batch, so that it can be mapped and searched as one run of memory.
+
+    Raises OSError, or ValueError where a column of `string` holds more than the 2 GiB that its offsets can count.
+    """
+    batches = table.combine_chunks().to_batches()
+    if len(batches) > 1:
+        raise ValueError(f"{path}: a column of short texts holds more than 2 GiB")
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        for batch in table.combine_chunks().to_batches():
+        for batch in batches:
             writer.write_batch(batch)
 
 
-def _map_table(directory: Path, name: str) -> dict[str, pa.Array]:
-    path = directory / name
+def map_table(path: Path) -> pa.Table:
+    """The memory-mapped table of an Arrow IPC file. Raises `BundleCorrupt`."""
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except (OSError, pa.ArrowException) as error:
         raise BundleCorrupt(f"{path}: expected an Arrow IPC file ({type(error).__name__})") from error
+
+
+def _columns(directory: Path, name: str) -> dict[str, pa.Array]:
+    path = directory / name
+    table = map_table(path)
     if table.schema != TABLES[name]:
         raise BundleCorrupt(f"{path}: its columns are not the ones of this format")
-    return {column: table[column].combine_chunks() for column in table.column_names}
+    return {name: _whole(column) for name, column in zip(table.column_names, table.columns, strict=True)}
 
 
-def _ints(array: pa.Array) -> NDArray[np.int32]:
-    values: NDArray[np.int32] = array.to_numpy(zero_copy_only=True)
-    return values
-
-
-def _rows_of(concept: int, concepts: NDArray[np.int32]) -> range:
-    """Where the ascending `concepts` name this one."""
-    # Of another type than the column, the keys would have the whole of it converted first.
-    begin, end = np.searchsorted(concepts, np.array([concept, concept + 1], dtype=concepts.dtype))
-    return range(begin, end)
-
-
-class _SortedStrings(Sequence[bytes]):
-    """A sorted string column as UTF-8, whose byte order is code-point order."""
-
-    def __init__(self, array: pa.Array) -> None:
-        self._array = array
-        _, offsets, data = array.buffers()
-        self._offsets = np.frombuffer(offsets, dtype=np.int64)[array.offset :] if len(array) else np.zeros(1, np.int64)
-        self._data = memoryview(data) if data is not None else memoryview(b"")
-
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def __getitem__(self, row: int) -> bytes:  # type: ignore[override]  # slices are not needed
-        return bytes(self._data[self._offsets[row] : self._offsets[row + 1]])
-
-    def range(self, first: str, past: bytes | None = None) -> tuple[int, int]:
-        """Rows equal to `first`, or from `first` up to `past` (exclusive)."""
-        # Half a surrogate pair, as a shell may pass, gives bytes that no name or id has.
-        key = first.encode(errors="surrogatepass")
-        begin = bisect_left(self, key)
-        return begin, bisect_left(self, key + b"\x00" if past is None else past, lo=begin)
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array: the mapped one where there is one, since combining would copy it into memory."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +104,17 @@ class Name:
     language: str
     term_type: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """A concept to use instead of one that a release has retired or merged.
+
+    relations: how sure that is, in the words of the release, of each step on the way ("SAME_AS").
+    """
+
+    concept_id: str
+    relations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class ConceptRecord:
     retired: bool
     names: tuple[Name, ...]
     codes: tuple[Code, ...]
+    replaced_by: tuple[Successor, ...]
 
 
 class Terminology:
@@ -135,17 +138,20 @@ class Terminology:
 
     def __init__(self, directory: Path) -> None:
         """Map the tables in `directory`. Raises `BundleCorrupt`."""
-        concepts = _map_table(directory, "concepts.arrow")
-        names = _map_table(directory, "names.arrow")
-        crosswalk = _map_table(directory, "crosswalk.arrow")
-        exact = _map_table(directory, "exact.arrow")
-        self._concepts, self._names, self._crosswalk = concepts, names, crosswalk
-        self._ids = _SortedStrings(concepts["concept_id"])
-        self._exact = _SortedStrings(exact["normalised"])
-        self._exact_names = _ints(exact["name"])
-        self._crosswalk_concepts = _ints(crosswalk["concept"])
+        concepts = _columns(directory, "concepts.arrow")
+        names = _columns(directory, "names.arrow")
+        exact = _columns(directory, "exact.arrow")
+        edges = _columns(directory, "hierarchy.arrow")
+        self._concepts, self._names = concepts, names
+        self._ids = Strings(concepts["concept_id"])
+        self._exact = Strings(exact["normalised"])
+        self._replacements = _columns(directory, "replacements.arrow")
+        self._replaced = Strings(self._replacements["concept_id"])
+        self._exact_names = ints(exact["name"])
         # Row of the concept of each name: (names,) int32, ascending.
-        self.concept_of_name = _ints(names["concept"])
+        self.concept_of_name = ints(names["concept"])
+        self.crosswalk = Crosswalk(_columns(directory, "crosswalk.arrow"), _columns(directory, "codes.arrow")["row"])
+        self.hierarchy = Hierarchy(edges["parents"], edges["children"])
 
     @property
     def concept_count(self) -> int:
@@ -161,8 +167,38 @@ class Terminology:
         """Row of the concept. Raises `NotFound`."""
         begin, end = self._ids.range(concept_id)
         if begin == end:
-            raise NotFound("no such concept in this bundle; ids are written as `linker search` shows them")
+            successors = ", ".join(successor.concept_id for successor in self.replaced_by(concept_id))
+            hint = f"it was replaced by {successors}" if successors else "ids are written as `linker search` shows them"
+            raise NotFound(f"no such concept in this bundle; {hint}")
         return begin
+
+    def replaced_by(self, concept_id: str) -> tuple[Successor, ...]:
+        """What to use instead of an id that is retired or no concept; replacements that were replaced are followed.
+
+        Each concept comes once, the nearest first; those that the bundle does not have, or has as retired, are left
+        out.
+        """
+        found: dict[str, Successor] = {}
+        seen, ways = {concept_id}, [Successor(concept_id, ())]
+        for way in ways:  # grows as it is walked: breadth first
+            begin, end = self._replaced.range(way.concept_id)
+            for row in range(begin, end):
+                to, relation = (str(self._replacements[column][row].as_py()) for column in ("replaced_by", "relation"))
+                step = Successor(to, (*way.relations, relation))
+                if self._is_current(to):
+                    found.setdefault(to, step)
+                elif to not in seen:
+                    seen.add(to)
+                    ways.append(step)
+        return tuple(found.values())
+
+    def _is_current(self, concept_id: str) -> bool:
+        begin, end = self._ids.range(concept_id)
+        return begin < end and not self.retired(begin)
+
+    def retired(self, concept: int) -> bool:
+        """Whether the concept at a row was retired by its ontology: it is never an answer."""
+        return bool(self._concepts["retired"][concept].as_py())
 
     def concept_id(self, concept: int) -> str:
         """The id of the concept at a row."""
@@ -178,8 +214,7 @@ class Terminology:
             for part in concept_id.split("|"):
                 if part in wanted:
                     rows.setdefault(part, []).append(concept)
-        columns = (self._crosswalk["system"], self._crosswalk["code"], self._crosswalk["concept"])
-        for system, code, concept in zip(*(column.to_pylist() for column in columns), strict=True):
+        for system, code, concept in self.crosswalk.pairs():
             if (curie := f"{system}:{code}") in wanted:
                 rows.setdefault(curie, []).append(concept)
         return rows
@@ -192,13 +227,72 @@ class Terminology:
         """What kinds of thing the concept at a row is."""
         return tuple(self._concepts["semantic_types"][concept].as_py())
 
-    def codes(self, concept: int) -> tuple[Code, ...]:
-        """The concept's codes in other vocabularies, by system and code."""
-        table = self._crosswalk
-        return tuple(
-            Code(table["system"][i].as_py(), table["code"][i].as_py(), table["relation"][i].as_py())
-            for i in _rows_of(concept, self._crosswalk_concepts)
-        )
+    def codes(self, concept: int, systems: Collection[str] = ()) -> tuple[Code, ...]:
+        """Codes of the concept at a row: in other vocabularies, by system and code.
+
+        systems: those of these vocabularies alone, as `known_vocabularies` gives them; first its own id, where it is of
+        one.
+        """
+        codes = self.crosswalk.codes(concept, systems)
+        own = self._own_code(concept)
+        return (own, *codes) if own.system in systems else codes
+
+    def coded(self, system: str, code: str) -> list[tuple[int, Code]]:
+        """Rows of the concepts that have a code, retired ones too, each with what the concept is to the code.
+
+        First the concept whose own id it is, then those of which a crosswalk says so, by id. system: "" where the code
+        is an id without a prefix.
+        """
+        begin, end = self._ids.range(f"{system}:{code}" if system else code)
+        return [*((row, self._own_code(row)) for row in range(begin, end)), *self.crosswalk.concepts(system, code)]
+
+    def superseded(self, system: str, code: str) -> tuple[Successor, ...]:
+        """What to use instead of a code: of the id that it is, and of the concepts that have it, see `replaced_by`."""
+        ids = [f"{system}:{code}" if system else code, *(self.concept_id(row) for row, _ in self.coded(system, code))]
+        return tuple({s.concept_id: s for concept_id in ids for s in self.replaced_by(concept_id)}.values())
+
+    def _own_code(self, concept: int) -> Code:
+        prefix, local = split_curie(self.concept_id(concept))
+        return Code(prefix, local, EXACT, prefix)
+
+    def known_vocabularies(self, prefixes: Sequence[str], *, field: str) -> tuple[str, ...]:
+        """Prefixes of vocabularies, which go by their aliases too, as this bundle spells them.
+
+        Raises `InvalidInput` at one that it has no ids and no codes of, naming its place in `field` and what there is.
+        """
+        found = []
+        for place, prefix in enumerate(prefixes):
+            here = [p for p in (prefix, canonical_prefix(prefix)) if self._own_rows(p) or p in self.crosswalk.systems]
+            if not here:
+                message = f"expected a vocabulary of this bundle: {', '.join(self.vocabularies)}"
+                raise InvalidInput(message, field=f"{field}[{place}]")
+            found += here[:1]
+        return tuple(found)
+
+    @cached_property
+    def vocabularies(self) -> tuple[str, ...]:
+        """Prefixes of all ids and codes, sorted."""
+        return tuple(sorted({*self._prefixes(), *self.crosswalk.systems}))
+
+    def _prefixes(self) -> Iterable[str]:
+        curies = np.flatnonzero(pc.match_substring(self._concepts["concept_id"], ":").to_numpy(zero_copy_only=False))
+        place = 0
+        while place < len(curies):
+            rows = self._own_rows(split_curie(self.concept_id(curies[place]))[0])
+            if rows:
+                yield split_curie(self.concept_id(rows.start))[0]
+            place = max(place + 1, int(np.searchsorted(curies, rows.stop)))
+
+    def _own_rows(self, prefix: str) -> range:
+        """Rows of the concepts whose ids have this prefix; ids are sorted, so they lie together."""
+        key = f"{prefix}:"
+        return range(*self._ids.range(key, past_prefix(key.encode(errors="surrogatepass")))) if prefix else range(0)
+
+    def current(self, concept_id: str) -> list[int]:
+        """Rows of the concepts, not retired ones, whose id or exact code this is, as a CURIE."""
+        prefix, local = split_curie(concept_id)
+        found = self.coded(prefix, local) or self.coded(canonical_prefix(prefix), local)
+        return [row for row, code in found if code.relation == EXACT and not self.retired(row)]
 
     def name(self, row: int) -> str:
         """The name at a row of the index."""
@@ -206,7 +300,7 @@ class Terminology:
 
     def name_rows(self, concept: int) -> range:
         """Rows of the index that are the names of the concept at a row."""
-        return _rows_of(concept, self.concept_of_name)
+        return rows_of(concept, self.concept_of_name)
 
     def names(self, concept: int) -> list[str]:
         """Every name of the concept at a row, in the order of the bundle."""
@@ -229,9 +323,10 @@ class Terminology:
             semantic_types=self.semantic_types(concept),
             definition=str(self._concepts["definition"][concept].as_py()),
             parents=tuple(self._concepts["parents"][concept].as_py()),
-            retired=bool(self._concepts["retired"][concept].as_py()),
+            retired=self.retired(concept),
             names=tuple(Name(*(str(column[i].as_py()) for column in columns)) for i in self.name_rows(concept)),
             codes=self.codes(concept),
+            replaced_by=self.replaced_by(concept_id),
         )
 
     def names_equal(self, normalised: str) -> list[int]:
@@ -250,7 +345,7 @@ class Terminology:
         key = normalise(prefix)
         if not key:
             return []
-        begin, end = self._exact.range(key, _past_prefix(key.encode()))
+        begin, end = self._exact.range(key, past_prefix(key.encode()))
         concepts = self.concept_of_name[self._exact_names[begin:end]]
         positions = np.sort(np.unique(concepts, return_index=True)[1]) + begin
         if after is not None:
@@ -286,14 +381,12 @@ class Terminology:
 
     def _in_vocabulary(self, prefixes: frozenset[str]) -> NDArray[np.bool_]:
         wanted = prefixes | {canonical_prefix(prefix) for prefix in prefixes}
-        mask = np.array([prefix in wanted for prefix in self._prefixes], dtype=np.bool_)
-        hits = pc.is_in(self._crosswalk["system"], value_set=pa.array(sorted(wanted)))
-        mask[self._crosswalk_concepts[hits.to_numpy(zero_copy_only=False).astype(np.bool_)]] = True
+        mask = np.zeros(self.concept_count, dtype=np.bool_)
+        for prefix in wanted:
+            rows = self._own_rows(prefix)
+            mask[rows.start : rows.stop] = True
+        mask[self.crosswalk.with_code_in(wanted)] = True
         return mask
-
-    @cached_property
-    def _prefixes(self) -> list[str]:
-        return [split_curie(concept_id)[0] for concept_id in self._concepts["concept_id"].to_pylist()]
 
     @cached_property
     def _language_tags(self) -> tuple[list[str], NDArray[np.int32]]:
@@ -303,8 +396,3 @@ class Terminology:
 
 def _speaks(tag: str, wanted: frozenset[str]) -> bool:
     return any(tag.lower() == want.lower() or tag.lower().startswith(f"{want.lower()}-") for want in wanted)
-
-
-def _past_prefix(key: bytes) -> bytes:
-    """The smallest bytes greater than every string that begins with `key` (valid UTF-8 holds no 0xFF)."""
-    return key + b"\xff"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linker.bundle import Bundle
-from linker.identifiers import split_curie, system_uri
+from linker.hierarchy import Relatives
+from linker.identifiers import prefix_of, split_curie, system_uri
 from linker.pipeline import Options, Timings
 from linker.records import Candidate, Code, Link, MatchSource, Mention, NilReason, RerankMode
-from linker.terminology import ConceptRecord, Terminology
+from linker.terminology import ConceptRecord, Successor, Terminology
 from linker.v1 import common_pb2, linking_service_pb2, terminology_service_pb2
 
 RERANK_MODES = {
@@ -42,6 +43,8 @@ def link_request(mentions: Sequence[Mention], options: Options) -> linking_servi
             languages=sorted(options.filter.languages),
             rerank_mode=_RERANK_NUMBERS[options.rerank],
             min_confidence=options.min_confidence,
+            codes=options.codes,
+            value_set=sorted(options.value_set or ()),
         ),
     )
     for mention in mentions:
@@ -88,9 +91,10 @@ def _candidate(message: common_pb2.Candidate) -> Candidate:
         similarity=message.similarity,
         support=message.support,
         semantic_types=tuple(concept.semantic_types),
-        codes=tuple(Code(code.vocabulary, code.code, code.relation) for code in concept.codes),
+        codes=tuple(Code(code.vocabulary, code.code, code.relation, code.source) for code in concept.codes),
         rerank_score=message.rerank_score if message.HasField("rerank_score") else None,
         confidence=message.confidence,
+        generalised_from=message.generalised_from,
     )
 
 
@@ -106,6 +110,7 @@ def _candidate_message(candidate: Candidate) -> common_pb2.Candidate:
         rerank_score=candidate.rerank_score,
         match_source=_SOURCE_NUMBERS[candidate.source],
         term_type=candidate.term_type,
+        generalised_from=candidate.generalised_from,
     )
 
 
@@ -125,21 +130,88 @@ def _concept_message(
 
 def _code_message(code: Code) -> common_pb2.CrosswalkCode:
     return common_pb2.CrosswalkCode(
-        vocabulary=code.system, system=system_uri(code.system), code=code.code, relation=code.relation
+        vocabulary=code.system,
+        system=system_uri(code.system),
+        code=code.code,
+        relation=code.relation,
+        source=code.source,
     )
 
 
-def concept_message(terminology: Terminology, concept: int) -> common_pb2.Concept:
-    """The concept at a row of the terminology."""
+def concept_message(terminology: Terminology, concept: int, systems: Sequence[str] = ()) -> common_pb2.Concept:
+    """The concept at a row of the terminology, with its codes in these vocabularies, or in all others."""
+    return _described(terminology, concept, terminology.codes(concept, systems))
+
+
+def _described(terminology: Terminology, concept: int, codes: Sequence[Code]) -> common_pb2.Concept:
     return _concept_message(
-        terminology.concept_id(concept),
-        terminology.preferred_name(concept),
-        terminology.semantic_types(concept),
-        terminology.codes(concept),
+        terminology.concept_id(concept), terminology.preferred_name(concept), terminology.semantic_types(concept), codes
     )
 
 
-def concept_response(record: ConceptRecord) -> terminology_service_pb2.GetConceptResponse:
+def relative_messages(
+    terminology: Terminology, relatives: Relatives, page: slice
+) -> list[terminology_service_pb2.Relative]:
+    """The concepts above or below another that are on a page."""
+    rows, distances = relatives.rows[page].tolist(), relatives.distances[page].tolist()
+    return [
+        terminology_service_pb2.Relative(concept=_described(terminology, row, ()), distance=distance)
+        for row, distance in zip(rows, distances, strict=True)
+    ]
+
+
+def mapping_message(
+    terminology: Terminology, coding: terminology_service_pb2.Coding, targets: Sequence[str], *, limit: int
+) -> terminology_service_pb2.CodeMapping:
+    """The concepts, at most `limit`, that a code stands for, with their codes in `targets`, or in all vocabularies."""
+    systems = (coding.system, prefix_of(coding.system))
+    found = next(filter(None, (terminology.coded(system, coding.code) for system in systems)), [])
+    current = [(row, code) for row, code in found if not terminology.retired(row)]
+    old = () if current else next(filter(None, (terminology.superseded(s, coding.code) for s in systems)), ())
+    missing = (
+        terminology_service_pb2.CODE_STATUS_RETIRED if found or old else terminology_service_pb2.CODE_STATUS_NOT_FOUND
+    )
+    return terminology_service_pb2.CodeMapping(
+        coding=coding,
+        status=terminology_service_pb2.CODE_STATUS_FOUND if current else missing,
+        concepts=[
+            terminology_service_pb2.MappedConcept(
+                concept=concept_message(terminology, row, targets or terminology.vocabularies),
+                relation=code.relation,
+                source=code.source,
+            )
+            for row, code in current[:limit]
+        ],
+        truncated=len(current) > limit,
+        replaced_by=_replacements(terminology, old),
+    )
+
+
+def _replacements(
+    terminology: Terminology, successors: Sequence[Successor]
+) -> list[terminology_service_pb2.Replacement]:
+    return [
+        terminology_service_pb2.Replacement(
+            concept_id=successor.concept_id,
+            display=terminology.preferred_name(terminology.row(successor.concept_id)),
+            relations=successor.relations,
+        )
+        for successor in successors
+    ]
+
+
+def retired_response(
+    terminology: Terminology, concept_id: str, successors: Sequence[Successor]
+) -> terminology_service_pb2.GetConceptResponse:
+    """What is known of an id that was retired or merged and is no concept of the bundle any more."""
+    return terminology_service_pb2.GetConceptResponse(
+        concept=_concept_message(concept_id, "", (), ()),
+        retired=True,
+        replaced_by=_replacements(terminology, successors),
+    )
+
+
+def concept_response(terminology: Terminology, record: ConceptRecord) -> terminology_service_pb2.GetConceptResponse:
     """All about one concept; its names come as they lie in a bundle, the preferred ones first."""
     return terminology_service_pb2.GetConceptResponse(
         concept=_concept_message(record.concept_id, record.preferred_name, record.semantic_types, record.codes),
@@ -152,6 +224,7 @@ def concept_response(record: ConceptRecord) -> terminology_service_pb2.GetConcep
         definition=record.definition,
         parent_ids=record.parents,
         retired=record.retired,
+        replaced_by=_replacements(terminology, record.replaced_by),
     )
 
 

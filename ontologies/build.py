@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from linker.console import progress
 from linker.decision import FILE as CALIBRATION
 from linker.decision import UNFITTED, Calibration, read_calibration
 from linker.encoding import OnnxEncoder
+from linker.index import index_scale
 from linker.inference import FILES as MODEL_FILES
 from linker.inference import read_config
-from linker.manifest import MANIFEST, IndexEntry, Manifest, ModelEntry, file_entry, model_digest
+from linker.manifest import MANIFEST, FileEntry, IndexEntry, IndexKind, Manifest, ModelEntry, file_entry, model_digest
 from linker.publishing import publish
-from linker.records import Embeddings
-from linker.retrieval import KIND, add_embeddings, index_scale, new_index, write_index
-from linker.terminology import write_table
+from linker.terminology import TABLES
+from ontologies.changes import FILE as CHANGES
+from ontologies.changes import Changes, write_changes
 from ontologies.collecting import Tables, collect
+from ontologies.embedding import DistinctNames, embed
 from ontologies.errors import BuildError
+from ontologies.indexing import IndexOptions, measured, mentions_of, write_index
+from ontologies.joining import Joined
+from ontologies.readers.options import Problems
 from ontologies.records import Source
-
-SLICE = 4096  # texts encoded between two steps of the progress bar: enough to fill batches of one length
+from ontologies.updating import OlderBundle, changed_releases, embed_over, keep_redirects, open_older
+from ontologies.working import KEPT, work_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build made. fitted: the encoder came with a calibration."""
+    """What a build made. fitted: the encoder came with a calibration. problems: what a lenient build left out.
+
+    joined: what was left out of any build, and which concepts became one. changes: from the bundle that was updated.
+    """
 
     concepts: int
     names: int
@@ -40,43 +45,76 @@ class Built:
     skipped_names: int
     size: int
     fitted: bool
+    problems: Problems
+    joined: Joined
+    changes: Changes | None
 
 
-def build(
+def build(  # noqa: PLR0913 - each is an option of the command
     sources: Sequence[Source],
     out: Path,
     *,
     encoder: Path,
     reranker: Path | None = None,
+    update: Path | None = None,
     language: str = "",
     lenient: bool = False,
+    merge: bool = False,
+    index: IndexOptions = IndexOptions(),  # noqa: B008 - it is frozen
     workers: int = 1,
 ) -> Built:
     """Make the bundle `out` from `sources`, replacing an older one there in one step.
 
     encoder, reranker: directories with model.onnx, tokenizer.json and config.json. An encoder without calibration.json
-    gets `UNFITTED`. lenient: drop parents that no source defines.
+    gets `UNFITTED`. update: the bundle of an older release, see `ontologies.updating`; `out` is the same without it,
+    but for redirects that only the older one knows and for `ontologies.changes`. lenient: leave out, and count, what
+    does not hold together, see `ontologies.collecting.collect`. merge: concepts that exact matches join become one, see
+    `ontologies.matches`.
 
-    Raises `SourceError`, `BuildError`, or `BundleCorrupt` for a calibration.json that is none; the older bundle is then
-    untouched.
+    A build that was interrupted goes on with what it had encoded when it is started again.
+
+    Raises `SourceError`, `BuildError`, `BundleCorrupt` for a calibration.json that is none, or what
+    `ontologies.updating.open_older` raises; the older bundle is then untouched.
     """
     _check_target(out)
     for model in filter(None, (encoder, reranker)):
         _check_model(model)
-    fitted = (encoder / CALIBRATION).is_file()
-    calibration = read_calibration(encoder / CALIBRATION) if fitted else UNFITTED
-    tables = collect(sources, language=language, lenient=lenient)
-    try:
-        with publish(out) as staging:
+    calibration = _calibration(encoder)
+    with work_folder(out) as work:
+        older = open_older(update) if update else None
+        tables = collect(
+            sources, folder=work / "tables", language=language, lenient=lenient, merge=merge, threads=workers
+        )
+        with _told(out), publish(out) as staging:
+            if older:
+                tables = replace(tables, replacements=keep_redirects(older, work / "tables"))
             _copy_models(encoder, reranker, calibration, staging)
-            distinct, scale = _write_index(tables, staging, workers)
-            _write_tables(tables, staging)
-            manifest = _manifest(tables, staging, distinct=distinct, scale=scale, reranked=reranker is not None)
+            distinct, entry = _write_index(tables, staging, work / KEPT, index, workers, older)
+            for name in TABLES:
+                (work / "tables" / name).rename(staging / name)
+            changes = _write_changes(older, tables, staging, work, workers) if older else None
+            manifest = _manifest(tables, staging, distinct=distinct, index=entry, reranked=reranker is not None)
             (staging / MANIFEST).write_bytes(manifest.to_json())
+    size = sum(entry.size for entry in manifest.files.values())
+    return Built(
+        concepts=len(tables.concepts),
+        names=len(tables.names),
+        distinct_names=distinct,
+        skipped_names=tables.skipped,
+        size=size,
+        fitted=calibration != UNFITTED,
+        problems=tables.problems,
+        joined=tables.joined,
+        changes=changes,
+    )
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, RuntimeError) as error:  # FAISS reports a failed write as RuntimeError
         raise BuildError(f"{out}: cannot write the bundle: {error}") from error
-    size = sum(entry.size for entry in manifest.files.values())
-    return Built(len(tables.concepts), len(tables.names), distinct, tables.skipped, size, fitted)
 
 
 def _check_target(out: Path) -> None:
@@ -89,6 +127,12 @@ def _check_model(directory: Path) -> None:
         raise BuildError(f"{directory}: expected a model that `linker export` wrote, and it has no {missing[0]}")
 
 
+def _calibration(encoder: Path) -> Calibration:
+    """The calibration of an encoder: beside it if it is that of a bundle, else with it; `UNFITTED` without one."""
+    path = encoder.parent / CALIBRATION if (encoder.parent / MANIFEST).is_file() else encoder / CALIBRATION
+    return read_calibration(path) if path.is_file() else UNFITTED
+
+
 def _copy_models(encoder: Path, reranker: Path | None, calibration: Calibration, staging: Path) -> None:
     (staging / CALIBRATION).write_bytes(calibration.to_json())
     for name, directory in (("encoder", encoder), ("reranker", reranker)):
@@ -98,45 +142,38 @@ def _copy_models(encoder: Path, reranker: Path | None, calibration: Calibration,
                 shutil.copyfile(directory / file, staging / name / file)
 
 
-def _write_index(tables: Tables, staging: Path, workers: int) -> tuple[int, float]:
-    """Encode every distinct name once, and write one vector a name; how many were distinct, and the index's scale."""
-    distinct = {text: row for row, text in enumerate(dict.fromkeys(tables.normalised))}
+def _write_index(
+    tables: Tables, staging: Path, work: Path, options: IndexOptions, workers: int, older: OlderBundle | None
+) -> tuple[int, IndexEntry]:
+    """Encode every distinct name once, and write one vector a name; how many were distinct, and the index."""
+    names = DistinctNames(tables.exact)
     encoder = OnnxEncoder(staging / "encoder", workers=workers)
-    embeddings = _encode(encoder, list(distinct))
-    scale = index_scale(float(np.abs(embeddings).max()))
-    index = new_index(encoder.dimension)
-    rows = np.fromiter((distinct[text] for text in tables.normalised), dtype=np.int64, count=len(tables.normalised))
-    for start in range(0, len(rows), SLICE):
-        add_embeddings(index, embeddings[rows[start : start + SLICE]], scale)
-    write_index(index, staging / "index.faiss")
-    return len(distinct), scale
+    scale = index_scale(encoder.dimension)
+    embedding = partial(embed_over, older) if older else embed
+    digest = model_digest(_entries(staging), "encoder")
+    embedded = embedding(names, encoder, work, encoder_digest=digest, scale=scale)
+    index = write_index(staging, embedded, names.of_name, kind=options.kind, encoder_digest=digest)
+    if index.kind is not IndexKind.EXACT:
+        mentions, _ = encoder.encode(mentions_of(tables.names["name"]))
+        index = measured(staging, index, mentions, recall_floor=options.recall_floor, workers=workers)
+    return len(names), index
 
 
-def _encode(encoder: OnnxEncoder, texts: list[str]) -> Embeddings:
-    # Names of one length side by side, so that a slice fills its batches; the slices in any order, so that the rate,
-    # and with it the time left, is steady.
-    order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), row))
-    starts = list(range(0, len(order), SLICE))
-    random.Random(0).shuffle(starts)  # noqa: S311 - no secret
-    embeddings = np.empty((len(texts), encoder.dimension), dtype=np.float32)
-    with progress("Encoding names", len(texts), "names") as advance:
-        for start in starts:
-            chosen = order[start : start + SLICE]
-            embeddings[chosen], _ = encoder.encode([texts[row] for row in chosen], progress=advance)
-    return embeddings
+def _write_changes(older: OlderBundle, tables: Tables, staging: Path, work: Path, workers: int) -> Changes:
+    releases = changed_releases(older, tables.releases)
+    scratch = work / "changes"
+    return write_changes(
+        staging / CHANGES, old=older.tables, new=staging, releases=releases, scratch=scratch, threads=workers
+    )
 
 
-def _write_tables(tables: Tables, staging: Path) -> None:
-    write_table(tables.concepts, staging / "concepts.arrow")
-    write_table(tables.names, staging / "names.arrow")
-    write_table(tables.crosswalk, staging / "crosswalk.arrow")
-    write_table(tables.exact, staging / "exact.arrow")
+def _entries(folder: Path) -> dict[str, FileEntry]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_entry(path) for path in paths}
 
 
-def _manifest(tables: Tables, staging: Path, *, distinct: int, scale: float, reranked: bool) -> Manifest:
-    files = {
-        path.relative_to(staging).as_posix(): file_entry(path) for path in sorted(staging.rglob("*")) if path.is_file()
-    }
+def _manifest(tables: Tables, staging: Path, *, distinct: int, index: IndexEntry, reranked: bool) -> Manifest:
+    files = _entries(staging)
     encoder = _model(staging, "encoder", files)
     return Manifest(
         releases=tuple(asdict(release) for release in tables.releases),
@@ -145,11 +182,12 @@ def _manifest(tables: Tables, staging: Path, *, distinct: int, scale: float, rer
             "names": len(tables.names),
             "distinct_names": distinct,
             "codes": len(tables.crosswalk),
-            **{f"codes_{k}": n for k, n in sorted(Counter(tables.crosswalk["system"].to_pylist()).items())},
+            **{f"codes_{system}": count for system, count in tables.systems().items()},
+            "replacements": len(tables.replacements),
         },
         languages=tables.languages(),
         encoder=encoder,
-        index=IndexEntry(KIND, encoder.digest, encoder.dimension or 0, len(tables.names), scale),
+        index=index,
         reranker=_model(staging, "reranker", files) if reranked else None,
         files=files,
         created_by=f"medlinker {version('medlinker')}",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from linker.surface import normalise
@@ -55,16 +55,15 @@ Claims = dict[str, dict[str, Support]]  # secondary concept id -> primary concep
 
 
 def entries_of(source: Source) -> Entries:
-    """The concepts of a source by id, each with its names and codes."""
+    """The concepts of a source by id, each with its names and codes. Raises `BuildError`."""
     entries: Entries = {}
     rest: list[Name | Code] = []
     for record in source.records:
-        if not isinstance(record, Concept):
+        if isinstance(record, Name | Code):
             rest.append(record)
-        elif record.concept_id in entries:
-            raise BuildError(f"{source.path}: expected each concept once, got {record.concept_id} again")
-        else:
-            entries[record.concept_id] = Entry(record)
+        elif isinstance(record, Concept):
+            entry = entries.setdefault(record.concept_id, Entry(record))
+            entry.concept = _together(entry.concept, record)
     for record in rest:
         if record.concept_id not in entries:
             raise BuildError(f"{source.path}: expected a concept of the source, got {record.concept_id}")
@@ -73,6 +72,17 @@ def entries_of(source: Source) -> Entries:
     for entry in entries.values():
         _normalise_names(entry)
     return entries
+
+
+def _together(concept: Concept, again: Concept) -> Concept:
+    """What two records say of one concept, see `Concept`."""
+    return replace(
+        concept,
+        semantic_types=tuple(dict.fromkeys((*concept.semantic_types, *again.semantic_types))),
+        definition=concept.definition or again.definition,
+        parents=tuple(dict.fromkeys((*concept.parents, *again.parents))),
+        retired=concept.retired and again.retired,
+    )
 
 
 def _normalise_names(entry: Entry) -> None:

@@ -1,183 +1,154 @@
-"""From the records of several sources to the tables of a bundle: joined by concept id, checked, sorted."""
+"""From the records of several sources to the tables of a bundle: joined by concept id, checked, sorted.
+
+A release may be larger than memory, so records are spilled to a folder as they come (`ontologies.spilling`) and joined
+there by a database (`ontologies.joining`). What comes out depends on the records and their order alone.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from linker.surface import normalise
-from linker.terminology import CONCEPTS_SCHEMA, CROSSWALK_SCHEMA, EXACT_SCHEMA, NAMES_SCHEMA
-from ontologies.errors import BuildError, SourceError
-from ontologies.hierarchy import check_parents, with_known_parents
+from linker.terminology import map_table
+from ontologies.joining import Joined, join
+from ontologies.readers.options import Problems
 from ontologies.records import Code, Concept, Name, Release, Source, TermType
+from ontologies.spilling import SCHEMAS, Spill
 
 UNDETERMINED = "und"  # BCP-47 for a language nobody stated
+_RANKS = {term_type: term_type.rank for term_type in TermType}
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables of a bundle, in its schemas, and the releases they come from.
+    """The tables of a bundle, memory-mapped from the files `<name>.arrow` in the folder they were collected in.
 
-    normalised: the normalised form of each name, aligned with `names`.
-    skipped: names left out because they hold no letter, digit or symbol.
+    skipped: names left out because they hold no letter, digit or symbol. problems: what a lenient build left out.
+    joined: what became of the records beside the tables.
     """
 
     concepts: pa.Table
     names: pa.Table
     crosswalk: pa.Table
-    normalised: list[str]
+    exact: pa.Table
+    replacements: pa.Table
     releases: tuple[Release, ...]
     skipped: int
-
-    @property
-    def exact(self) -> pa.Table:
-        """Normalised names in code-point order with their name rows."""
-        order = sorted(range(len(self.normalised)), key=self.normalised.__getitem__)
-        keys = [self.normalised[row] for row in order]
-        return pa.table({"normalised": keys, "name": np.array(order, dtype=np.int32)}, schema=EXACT_SCHEMA)
+    problems: Problems
+    joined: Joined
 
     def languages(self) -> dict[str, int]:
         """How many names each language has."""
-        return dict(sorted(Counter(self.names["language"].to_pylist()).items()))
+        return _counted(self.names["language"])
+
+    def systems(self) -> dict[str, int]:
+        """How many codes each vocabulary has."""
+        return _counted(self.crosswalk["system"])
 
 
-@dataclass(slots=True)
-class _Gathered:
-    names: dict[tuple[str, str], tuple[Name, str]] = field(default_factory=dict)
-    codes: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    first_name: tuple[str, int, str] = ("", 0, "")
+def collect(
+    sources: Iterable[Source],
+    *,
+    folder: Path | None = None,
+    language: str = "",
+    lenient: bool = False,
+    merge: bool = False,
+    threads: int = 1,
+) -> Tables:
+    """The tables of all sources together.
+
+    folder: to be made for the tables and what they are made from; a temporary one if None. language: of names whose
+    source does not say. lenient: leave out, and count, parents and concepts that no source defines, concepts without a
+    name and replacements in a circle, instead of refusing them. merge: concepts that exact matches join become one.
+
+    Raises `SourceError` (those, or what a reader found), or `BuildError` (nothing to link to, or no space).
+    """
+    if folder is None:
+        with TemporaryDirectory() as temporary:  # what is mapped outlives it
+            kept = Path(temporary)
+            return collect(sources, folder=kept, language=language, lenient=lenient, merge=merge, threads=threads)
+    collector = Collector(folder, language=language)
+    for source in sources:
+        collector.add(source)
+    return collector.tables(problems=Problems(lenient=lenient), merge=merge, threads=threads)
 
 
 class Collector:
     """Takes records of any number of sources; `tables()` gives what a bundle is made of."""
 
-    def __init__(self, *, language: str = "", lenient: bool = False) -> None:
-        self._language = language
-        self._lenient = lenient
-        self._gathered: dict[str, _Gathered] = {}
-        self._concepts: list[tuple[Concept, str]] = []
+    def __init__(self, folder: Path, *, language: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+        self._language = language or UNDETERMINED
+        self._spills = {kind: Spill(kind, folder) for kind in SCHEMAS}
         self._releases: list[Release] = []
+        self._paths: list[str] = []
+        self._origins: dict[str, int] = {}
         self._skipped = 0
 
     def add(self, source: Source) -> None:
-        """Read a source to its end. Raises `SourceError`."""
+        """Read a source to its end. Raises `SourceError`, or `BuildError` where there is no space."""
+        path = len(self._paths)
+        self._paths.append(source.path)
         self._releases.extend(source.releases)
         origin = "+".join(release.source for release in source.releases)
         for record in source.records:
-            gathered = self._gathered.setdefault(record.concept_id, _Gathered())
-            if isinstance(record, Concept):
-                self._concepts.append((record, source.path))
-            elif isinstance(record, Name):
-                self._add_name(gathered, record, source.path, record.source or origin)
+            if isinstance(record, Name):
+                self._add_name(record, path, self._origin(record.source or origin))
+            elif isinstance(record, Code):
+                self._add_code(record, path, self._origin(record.source or origin))
+            elif isinstance(record, Concept):
+                self._add_concept(record, path)
             else:
-                _add_code(gathered, record, record.source or origin)
+                row = (record.concept_id, record.replaced_by, record.relation, path, record.line)
+                self._spills["replacement"].append(row)
 
-    def _add_name(self, gathered: _Gathered, name: Name, path: str, origin: str) -> None:
-        gathered.first_name = gathered.first_name if gathered.first_name[2] else (path, name.line, name.name)
+    def _origin(self, origin: str) -> int:
+        return self._origins.setdefault(origin, len(self._origins))
+
+    def _add_name(self, name: Name, path: int, origin: int) -> None:
         key = normalise(name.name)
-        if not key:
-            self._skipped += 1
-            return
-        spoken = replace(name, language=name.language or self._language or UNDETERMINED)
-        known = gathered.names.get((key, spoken.language))
-        if known is None or spoken.term_type.rank < known[0].term_type.rank:
-            gathered.names[key, spoken.language] = (spoken, origin)
+        self._skipped += not key
+        language, rank = name.language or self._language, _RANKS[name.term_type]
+        self._spills["name"].append((name.concept_id, name.name, key, language, rank, origin, path, name.line))
 
-    def tables(self) -> Tables:
-        """The sorted tables. Raises `SourceError` (no name, unknown concept, bad parents) or `BuildError` (nothing)."""
-        defined = self._defined()
-        ordered = [(concept_id, self._gathered[concept_id]) for concept_id in sorted(self._gathered)]
-        concepts, names, codes, normalised = [], [], [], []
-        for row, (concept_id, gathered) in enumerate(ordered):
-            concept = _checked(concept_id, defined.get(concept_id), gathered)
-            ranked = sorted(gathered.names.items(), key=lambda item: (item[1][0].term_type.rank, *item[0]))
-            shown = _preferred(gathered) or gathered.first_name[2]
-            concepts.append(
-                {
-                    "concept_id": concept_id,
-                    "preferred_name": shown,
-                    "semantic_types": list(concept.semantic_types),
-                    "definition": concept.definition,
-                    "parents": list(concept.parents),
-                    "retired": concept.retired,
-                }
-            )
-            codes += [(row, *key, origin) for key, origin in sorted(gathered.codes.items())]
-            if not concept.retired:  # a retired concept can be looked up, and is never an answer
-                names += [(name.name, row, name.language, str(name.term_type), origin) for _, (name, origin) in ranked]
-                normalised += [key for (key, _), _ in ranked]
-        if not names:
-            raise BuildError("the sources hold no name to link to; expected at least one concept with a name")
+    def _add_code(self, code: Code, path: int, origin: int) -> None:
+        self._spills["code"].append((code.concept_id, code.system, code.code, code.relation, origin, path, code.line))
+
+    def _add_concept(self, concept: Concept, path: int) -> None:
+        concept_id, line = concept.concept_id, concept.line
+        self._spills["concept"].append((concept_id, concept.definition, concept.retired, path, line))
+        for semantic_type in concept.semantic_types:
+            self._spills["semantic_type"].append((concept_id, semantic_type))
+        for parent in concept.parents:
+            self._spills["parent"].append((concept_id, parent, path, line))
+
+    def tables(self, *, problems: Problems, merge: bool = False, threads: int = 1) -> Tables:
+        """The sorted tables. Raises `SourceError` or `BuildError`, see `collect`."""
+        for spill in self._spills.values():
+            spill.close()
+        origins = [*self._origins]
+        joined = join(self._folder, paths=self._paths, origins=origins, problems=problems, merge=merge, threads=threads)
+        for spill in self._spills.values():
+            spill.path.unlink()
         return Tables(
-            concepts=pa.Table.from_pylist(concepts, schema=CONCEPTS_SCHEMA),
-            names=_table(names, NAMES_SCHEMA),
-            crosswalk=_table(codes, CROSSWALK_SCHEMA),
-            normalised=normalised,
+            concepts=map_table(self._folder / "concepts.arrow"),
+            names=map_table(self._folder / "names.arrow"),
+            crosswalk=map_table(self._folder / "crosswalk.arrow"),
+            exact=map_table(self._folder / "exact.arrow"),
+            replacements=map_table(self._folder / "replacements.arrow"),
             releases=tuple(self._releases),
             skipped=self._skipped,
+            problems=problems,
+            joined=joined,
         )
 
-    def _defined(self) -> dict[str, tuple[Concept, str]]:
-        """Each concept as its records say together, with the path of the first. Raises `SourceError` on bad parents."""
-        concepts = self._concepts
-        if self._lenient:
-            known = {concept.concept_id for concept, _ in concepts}
-            concepts = [(with_known_parents(concept, known), path) for concept, path in concepts]
-        check_parents(concepts)
-        defined: dict[str, tuple[Concept, str]] = {}
-        for concept, path in concepts:
-            known_as = defined.get(concept.concept_id)
-            defined[concept.concept_id] = (_joined(known_as[0], concept), known_as[1]) if known_as else (concept, path)
-        return defined
 
-
-def collect(sources: Iterable[Source], *, language: str = "", lenient: bool = False) -> Tables:
-    """The tables of all sources together.
-
-    language: of names whose source does not say. lenient: drop parents that no source defines, instead of refusing.
-    """
-    collector = Collector(language=language, lenient=lenient)
-    for source in sources:
-        collector.add(source)
-    return collector.tables()
-
-
-def _joined(known: Concept, new: Concept) -> Concept:
-    return replace(
-        known,
-        semantic_types=tuple(dict.fromkeys(known.semantic_types + new.semantic_types)),
-        definition=known.definition or new.definition,
-        parents=tuple(dict.fromkeys(known.parents + new.parents)),
-        retired=known.retired and new.retired,
-    )
-
-
-def _add_code(gathered: _Gathered, code: Code, origin: str) -> None:
-    gathered.codes.setdefault((code.system, code.code, code.relation), origin)
-
-
-def _preferred(gathered: _Gathered) -> str:
-    """The first preferred name, else the first name: as the sources order them."""
-    names = [name for name, _ in gathered.names.values()]
-    return next((n.name for n in names if n.term_type is TermType.PREFERRED), names[0].name if names else "")
-
-
-def _checked(concept_id: str, defined: tuple[Concept, str] | None, gathered: _Gathered) -> Concept:
-    path, line, name = gathered.first_name
-    if defined is None:
-        message = f"names or codes of {concept_id!r}, which no source defines"
-        raise SourceError(message, path=path or "?", line=line, field="concept_id")
-    concept, concept_path = defined
-    if not name:
-        message = f"{concept_id!r} has no name; expected at least one"
-        raise SourceError(message, path=concept_path, line=concept.line, field="name")
-    return concept
-
-
-def _table(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    return pa.table([pa.array(column, type=f.type) for column, f in zip(columns, schema, strict=True)], schema=schema)
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    return dict(sorted((entry["values"], entry["counts"]) for entry in pc.value_counts(column).to_pylist()))

@@ -1,8 +1,9 @@
 """What can go wrong while a release is read or a bundle is built.
 
 linker.errors.LinkerError
-└── BuildError              a build cannot go on; nothing was written
-    └── SourceError         a file of a release is not what it should be
+├── BuildError              a build cannot go on; nothing was written
+│   └── SourceError         a file of a release is not what it should be
+└── DownloadError           a release cannot be fetched
 """
 
 from __future__ import annotations
@@ -30,3 +31,7 @@ class SourceError(BuildError):
         self.path = str(path)
         self.line = line
         self.field = field
+
+
+class DownloadError(LinkerError):
+    """A release cannot be fetched. Whatever had its name before still has it."""

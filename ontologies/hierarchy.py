@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Container, Iterable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from linker.columns import slices
 from ontologies.errors import SourceError
 from ontologies.records import Concept
 
@@ -23,54 +26,72 @@ def check_parents(concepts: Iterable[tuple[Concept, str]], *, known: Container[s
     for concept, path in (place for places in found.values() for place in places):
         for parent in concept.parents:
             if parent not in found and parent not in known:
-                raise _missing(concept, parent, path)
-    _check_acyclic(found)
+                raise missing_parent(concept.concept_id, parent, path=path, line=concept.line)
+    if cycle := find_cycle({child: [p for concept, _ in at for p in concept.parents] for child, at in found.items()}):
+        raise _cycle(found, cycle)
 
 
-def with_known_parents(concept: Concept, known: Container[str]) -> Concept:
-    """The concept without the parents that are not `known`: what a lenient build does before it checks."""
-    parents = tuple(parent for parent in concept.parents if parent in known)
-    return concept if len(parents) == len(concept.parents) else replace(concept, parents=parents)
+def below_cycles(children: NDArray[np.int64], parents: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Which of the concepts 0 ... count-1 are on a cycle or below one, ascending; none in a hierarchy that is right.
+
+    children, parents: the two ends of each edge. Kahn's algorithm (https://doi.org/10.1145/368996.369025), the concepts
+    that have no parent left taken off all at once.
+    """
+    by_parent = np.argsort(parents, kind="stable")
+    children, begins = children[by_parent], np.searchsorted(parents[by_parent], np.arange(count + 1))
+    parents_left = np.bincount(children, minlength=count)
+    free = np.flatnonzero(parents_left == 0)
+    while len(free):
+        reached, times = np.unique(slices(children, begins[free], begins[free + 1]), return_counts=True)
+        parents_left[reached] -= times
+        free = reached[parents_left[reached] == 0]
+    return np.flatnonzero(parents_left)
 
 
-def _missing(concept: Concept, parent: str, path: str) -> SourceError:
-    message = (
-        f"expected the parent of {concept.concept_id} to be a concept of this build, got {parent}, which no file"
-        " defines (--lenient drops such parents)"
-    )
-    return SourceError(message, path=path, line=concept.line or None, field="parents")
+def find_cycle(parents: Mapping[str, Sequence[str]]) -> list[str]:
+    """The first cycle met on the way up from each concept in turn, child before parent; empty where there is none.
 
-
-def _check_acyclic(found: dict[str, list[tuple[Concept, str]]]) -> None:
-    """Depth first with a stack of its own: real hierarchies are deeper than Python's recursion limit allows for."""
+    Depth first with a stack of its own: real hierarchies are deeper than Python's recursion limit allows for.
+    """
     done: set[str] = set()
-    for root in found:
+    for root in parents:
         if root in done:
             continue
-        way = [(root, _parents(found, root))]  # from the root to here, each with the parents left to visit
+        way = [(root, iter(parents[root]))]  # from the root to here, each with the parents left to visit
         on_way = {root}
         while way:
-            here, parents = way[-1]
-            parent = next(parents, None)
+            here, above = way[-1]
+            parent = next(above, None)
             if parent is None:
                 way.pop()
                 on_way.remove(here)
                 done.add(here)
             elif parent in on_way:
-                raise _cycle(found, [concept_id for concept_id, _ in way], parent)
+                names = [concept_id for concept_id, _ in way]
+                return names[names.index(parent) :]
             elif parent not in done:
-                way.append((parent, _parents(found, parent)))
+                way.append((parent, iter(parents.get(parent, ()))))
                 on_way.add(parent)
+    return []
 
 
-def _parents(found: dict[str, list[tuple[Concept, str]]], concept_id: str) -> Iterator[str]:
-    return (parent for concept, _ in found.get(concept_id, ()) for parent in concept.parents)
+def spelled(cycle: Sequence[str]) -> str:
+    """A cycle as a message shows it: "A -> B -> A"."""
+    cut = [*cycle[:_SPELLED], f"... ({len(cycle)} concepts)"]
+    return " -> ".join([*cycle, cycle[0]] if len(cycle) <= _SPELLED else cut)
 
 
-def _cycle(found: dict[str, list[tuple[Concept, str]]], way: list[str], back_to: str) -> SourceError:
-    cycle = way[way.index(back_to) :]
-    spelled = [*cycle, back_to] if len(cycle) <= _SPELLED else [*cycle[:_SPELLED], f"... ({len(cycle)} concepts)"]
-    child = cycle[-1]
+def missing_parent(concept_id: str, parent: str, *, path: str, line: int) -> SourceError:
+    """The error for a parent that is nowhere."""
+    message = (
+        f"expected the parent of {concept_id} to be a concept of this build, got {parent}, which no file"
+        " defines (--lenient drops such parents)"
+    )
+    return SourceError(message, path=path, line=line or None, field="parents")
+
+
+def _cycle(found: Mapping[str, Sequence[tuple[Concept, str]]], cycle: Sequence[str]) -> SourceError:
+    child, back_to = cycle[-1], cycle[0]
     concept, file = next(place for place in found[child] if back_to in place[0].parents)
-    message = f"expected no concept to be its own ancestor, got {' -> '.join(spelled)}"
+    message = f"expected no concept to be its own ancestor, got {spelled(cycle)}"
     return SourceError(message, path=file, line=concept.line or None, field="parents")

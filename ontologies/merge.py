@@ -1,6 +1,8 @@
 """Two sources become one through a crosswalk: a concept of the second that has the first's code becomes that concept.
 
-Which pairs the crosswalk supports is told in `ontologies.claims`; here they are joined.
+For a crosswalk of doubtful cross-references, held in memory: which pairs it supports is told in `ontologies.claims`,
+with names as evidence; here they are joined. `linker build --merge` follows exact matches alone, at any size
+(`ontologies.matches`).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass, replace
 from linker.identifiers import split_curie
 from ontologies.claims import Claims, Entries, Entry, Support, claims_of, entries_of, mutual_best
 from ontologies.errors import BuildError
-from ontologies.records import Code, Concept, Name, Record, Source, TermType
+from ontologies.records import Code, Concept, Name, Record, Replacement, Source, TermType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,11 @@ def merge(primary: Source, secondary: Source, *, system: str) -> tuple[Source, M
     names, codes and semantic types, and has the secondary's id as a code: skos:exactMatch where a name agrees,
     skos:closeMatch where only the crosswalk speaks. Parents follow the merged ids; a merged concept takes the
     secondary's parents only where the primary has no hierarchy at all, so that two hierarchies cannot form a cycle.
+    Replacements follow the merged ids, too.
+
+    Raises `BuildError`, or what reading the sources raises.
     """
+    primary, secondary = (replace(source, records=tuple(source.records)) for source in (primary, secondary))
     first, second = entries_of(primary), entries_of(secondary)
     if shared := first.keys() & second.keys():
         raise BuildError(f"expected two sources without a concept in common, got {min(shared)} in both")
@@ -50,7 +56,7 @@ def merge(primary: Source, secondary: Source, *, system: str) -> tuple[Source, M
         contradicted=contradicted,
         unmatched=len(second) - len(claims),
     )
-    joined = _joined(first, second, pairs, claims)
+    joined = (*_joined(first, second, pairs, claims), *_replacements(primary, secondary, pairs))
     records = tuple(sorted(joined, key=lambda record: record.concept_id))
     releases = tuple(dict.fromkeys((*primary.releases, *secondary.releases)))
     return Source(path=primary.path, releases=releases, records=records), report
@@ -74,6 +80,12 @@ def _joined(first: Entries, second: Entries, pairs: dict[str, str], claims: Clai
             yield _followed(entry.concept, pairs)
             yield from entry.names
             yield from entry.codes
+
+
+def _replacements(primary: Source, secondary: Source, pairs: dict[str, str]) -> Iterator[Replacement]:
+    for record in (*primary.records, *secondary.records):
+        if isinstance(record, Replacement):
+            yield replace(record, replaced_by=pairs.get(record.replaced_by, record.replaced_by))
 
 
 def _followed(concept: Concept, pairs: dict[str, str]) -> Concept:

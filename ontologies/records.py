@@ -47,7 +47,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """One meaning in an ontology. Its preferred name is its first `Name` of type PREFERRED (else its first name)."""
+    """One meaning in an ontology. Its preferred name is its first `Name` of type PREFERRED (else its first name).
+
+    A reader may tell a concept in several records, as the files of its release do: types, parents and definitions then
+    add up, and it is retired where all of them say so.
+    """
 
     concept_id: str
     semantic_types: tuple[str, ...] = ()
@@ -89,7 +93,20 @@ class Code:
     line: int = 0
 
 
-Record = Concept | Name | Code
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """A concept id that a release has retired or merged, and what to use instead; `concept_id` need not be a concept.
+
+    relation: how sure that is, in the words of the release ("SAME_AS", "POSSIBLY_EQUIVALENT_TO", "RB").
+    """
+
+    concept_id: str
+    replaced_by: str
+    relation: str = ""
+    line: int = 0
+
+
+Record = Concept | Name | Code | Replacement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

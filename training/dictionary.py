@@ -11,6 +11,7 @@ from linker.manifest import MANIFEST, read_manifest
 from linker.surface import normalise
 from linker.terminology import Terminology
 from ontologies.readers import read
+from ontologies.readers.options import Options
 from ontologies.records import Code, Concept, Name, Record, Release, Source, TermType
 from ontologies.starter import TERMS
 from training import smoke
@@ -55,7 +56,7 @@ def read_source(ontology: Ontology) -> Source:
         return smoke.invented_source()
     if ontology.path == STARTER:
         path = TERMS
-    return read(path, language=ontology.language, prefix=ontology.prefix)
+    return read(path, Options(language=ontology.language, prefix=ontology.prefix))
 
 
 def _records_of_bundle(path: Path) -> Iterator[Record]:

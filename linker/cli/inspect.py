@@ -12,10 +12,11 @@ from rich.text import Text
 
 from linker.bundles import DEFAULT, bundle_path
 from linker.cli.shared import BundleOption, JsonOption
-from linker.console import stdout
+from linker.console import stderr, stdout
 from linker.decision import FILE as CALIBRATION
 from linker.decision import Calibration, read_calibration
 from linker.errors import InvalidInput
+from linker.hierarchy import Relatives
 from linker.identifiers import split_curie, system_uri
 from linker.manifest import Manifest, read_manifest, verify
 from linker.terminology import ConceptRecord, Terminology
@@ -61,7 +62,7 @@ def _summary(path: str, digest: str, manifest: Manifest, calibration: Calibratio
         "encoder": f"{manifest.encoder.name}, {manifest.encoder.dimension} dimensions, {manifest.encoder.digest[:12]}",
         "reranker": f"{manifest.reranker.name}, {manifest.reranker.digest[:12]}" if manifest.reranker else "none",
         "calibration": f"fitted on {calibration.fitted_on}",
-        "index": f"{manifest.index.kind}, {manifest.index.vectors:,} vectors",
+        "index": f"{manifest.index.kind}, {manifest.index.vectors:,} vectors, recall@64 {manifest.index.recall:.4f}",
     }
     for key, value in rows.items():
         table.add_row(Text(key, "bold"), Text(value))
@@ -89,10 +90,22 @@ def _files(manifest: Manifest) -> Table:
 def concept(
     concept_id: Annotated[str, typer.Argument(metavar="ID", help="A concept id, for example SNOMEDCT:22298006.")],
     bundle: BundleOption = DEFAULT,
+    ancestors: Annotated[bool, typer.Option("--ancestors", help="List the concepts above it instead.")] = False,
+    descendants: Annotated[bool, typer.Option("--descendants", help="List the concepts below it instead.")] = False,
+    distance: Annotated[int, typer.Option(min=0, help="Steps to go up or down at most. 0: all the way.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most concepts to list.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one concept: names, semantic types, parents, codes."""
-    record = _terminology(bundle).concept(concept_id)
+    """Show one concept: names, semantic types, parents, codes; or list what is above or below it, nearest first."""
+    if ancestors and descendants:
+        raise InvalidInput("expected one of the two, got both", field="--ancestors, --descendants")
+    terminology = _terminology(bundle)
+    if ancestors or descendants:
+        walk = terminology.hierarchy.ancestors if ancestors else terminology.hierarchy.descendants
+        relatives = walk(terminology.row(concept_id), max_distance=distance)
+        _list_relatives(terminology, relatives, limit=limit, as_json=as_json)
+        return
+    record = terminology.concept(concept_id)
     if as_json:
         row = {"system": system_uri(split_curie(concept_id)[0]), **asdict(record)}
         del row["concept"]
@@ -101,12 +114,28 @@ def concept(
         stdout().print(_concept_table(record))
 
 
+def _list_relatives(terminology: Terminology, relatives: Relatives, *, limit: int, as_json: bool) -> None:
+    table = Table("distance", "concept", "preferred name", box=None, pad_edge=False)
+    for row, distance in zip(relatives.rows[:limit].tolist(), relatives.distances[:limit].tolist(), strict=True):
+        concept_id, name = terminology.concept_id(row), terminology.preferred_name(row)
+        if as_json:
+            line = {"distance": distance, "concept_id": concept_id, "preferred_name": name}
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        else:
+            table.add_row(str(distance), Text(concept_id), Text(name))
+    if not as_json:
+        stdout().print(table)
+    if len(relatives) > limit:
+        stderr.print(f"{limit:,} of {len(relatives):,}; --limit shows more")
+
+
 def _concept_table(record: ConceptRecord) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     names = "\n".join(f"{n.name}  [{n.language}, {n.term_type}, {n.source}]" for n in record.names)
     codes = "\n".join(f"{c.system}:{c.code}  [{c.relation}]" for c in record.codes)
     rows = {
         "concept": record.concept_id + (" (retired)" if record.retired else ""),
+        "replaced by": "\n".join(f"{s.concept_id}  [{', '.join(s.relations)}]" for s in record.replaced_by),
         "preferred name": record.preferred_name,
         "semantic types": ", ".join(record.semantic_types),
         "definition": record.definition,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,13 +20,16 @@ from linker.cli.shared import (
     TypesOption,
     VocabularyOption,
 )
-from linker.console import stdout
+from linker.console import stderr, stdout
 from linker.errors import InvalidInput
 from linker.jsonlines import link_line, read_mentions
 from linker.pipeline import Linker, Options
 from linker.records import Candidate, ConceptFilter, Link, MatchSource, RerankMode
+from linker.terminology import Terminology
+from linker.value_set import open_value_set
 
-SHOWN_CODES = ("SNOMEDCT", "UMLS", "MESH")
+_EXAMPLES = 5  # ids left out that are shown
+SHOWN_CODES = {"SNOMEDCT": "SNOMED CT", "UMLS": "UMLS", "MESH": "MeSH"}
 
 
 def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
@@ -43,6 +48,25 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     min_confidence: Annotated[
         float | None, typer.Option(help="Below it the outcome is no_match, 0 to 1. Default: the bundle's own.")
     ] = None,
+    codes: Annotated[
+        str,
+        typer.Option(
+            metavar="V,W",
+            help="Codes that candidates carry, by vocabulary: ICD10CM,UMLS. Default: every code there is.",
+        ),
+    ] = "",
+    value_set: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Answer with these concepts alone, a candidate outside with its nearest ancestor inside: a FHIR R4"
+            " ValueSet in JSON, or text of one id a line.",
+        ),
+    ] = None,
+    lenient: Annotated[
+        bool,
+        typer.Option("--lenient", help="Leave out, and count, ids of the value set that the bundle does not have."),
+    ] = False,
 ) -> None:
     """Link mentions to concepts.
 
@@ -55,20 +79,34 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     (match, or no_match with its reason) and candidates, best first.
     """
     wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
-    options = Options(top_k=top_k, filter=wanted, rerank=rerank, min_confidence=min_confidence)
+    systems = tuple(dict.fromkeys(filter(None, (system.strip() for system in codes.split(",")))))
+    options = Options(top_k=top_k, filter=wanted, rerank=rerank, min_confidence=min_confidence, codes=systems)
     options.check()
+    if not text and sys.stdin.isatty():
+        raise InvalidInput("expected mentions as arguments, or JSON lines on standard input", field="TEXT")
+    linker = Linker.open(bundle)
+    terminology = linker.bundle.terminology
+    shown = terminology.known_vocabularies(systems, field="--codes")
+    if value_set is not None:
+        options = replace(options, value_set=_ids(value_set, terminology, lenient=lenient))
     if text:
-        links = Linker.open(bundle).link(text, options)
+        links = linker.link(text, options)
         if as_json:
             _write(links)
         else:
-            stdout().print(links_table(links))
+            stdout().print(links_table(links, systems=shown or tuple(SHOWN_CODES)))
         return
-    if sys.stdin.isatty():
-        raise InvalidInput("expected mentions as arguments, or JSON lines on standard input", field="TEXT")
-    linker = Linker.open(bundle)
     for batch in read_mentions(sys.stdin.buffer, "stdin"):
         _write(linker.link(batch, options))
+
+
+def _ids(path: Path, terminology: Terminology, *, lenient: bool) -> frozenset[str]:
+    ids, left_out = open_value_set(path, terminology, lenient=lenient)
+    if left_out:
+        examples = ", ".join(member.concept_id for member in left_out[:_EXAMPLES])
+        message = f"{path}: left out {len(left_out):,} ids that are no current concepts, such as {examples}"
+        stderr.print(Text(message), soft_wrap=True)
+    return ids
 
 
 def _write(links: Sequence[Link]) -> None:
@@ -77,10 +115,12 @@ def _write(links: Sequence[Link]) -> None:
     sys.stdout.buffer.flush()
 
 
-def links_table(links: Sequence[Link], *, best_only: bool = False) -> Table:
+def links_table(
+    links: Sequence[Link], *, best_only: bool = False, systems: Sequence[str] = tuple(SHOWN_CODES)
+) -> Table:
     """A table of links for people; `best_only` leaves out all but the first candidate."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("mention", "concept", "preferred name", "SNOMED CT", "UMLS", "MeSH"):
+    for column in ("mention", "concept", "preferred name", *(SHOWN_CODES.get(system, system) for system in systems)):
         table.add_column(column, overflow="fold")
     table.add_column("conf.", justify="right")
     table.add_column("found by")
@@ -92,17 +132,19 @@ def links_table(links: Sequence[Link], *, best_only: bool = False) -> Table:
         for position, candidate in enumerate(shown):
             first = position == 0 and not verdict
             mention = Text(link_.mention.text, "bold") if first else Text("  or" if verdict else "")
-            table.add_row(mention, *_cells(candidate), style=None if first else "dim")
+            table.add_row(mention, *_cells(candidate, systems), style=None if first else "dim")
     return table
 
 
-def _cells(candidate: Candidate) -> list[Text]:
+def _cells(candidate: Candidate, systems: Sequence[str]) -> list[Text]:
     how = str(candidate.source)
     if candidate.source is MatchSource.DENSE:
         how += f" {candidate.similarity:.2f} “{candidate.matched_name}”"
     if candidate.rerank_score is not None:
         how += f", reranked {candidate.rerank_score:+.1f}"
-    codes = [_codes(candidate, system) for system in SHOWN_CODES]
+    if candidate.generalised_from:
+        how += f", generalised from {candidate.generalised_from}"
+    codes = [_codes(candidate, system) for system in systems]
     return [
         Text(t) for t in (candidate.concept_id, candidate.preferred_name, *codes, f"{candidate.confidence:.2f}", how)
     ]

@@ -67,7 +67,7 @@ class Server:
         self.address = self.admin_address = ""
         self._lookups = Lookups()
         self._health = Health([LINKING, TERMINOLOGY])
-        self._linking = LinkingServicer(self.current, self.batcher)
+        self._linking = LinkingServicer(self.current, self.batcher, self._lookups)
         self._public = self._new_server([LINKING, TERMINOLOGY, HEALTH])
         self._admin = self._new_server([ADMIN])
         linking_service_pb2_grpc.add_LinkingServiceServicer_to_server(self._linking, self._public)

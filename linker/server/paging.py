@@ -1,4 +1,4 @@
-"""Page tokens of SearchConcepts: where a page ended, for one query and one bundle."""
+"""Page tokens: where a page ended, for one query and one bundle."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from linker.errors import InvalidInput
-from linker.surface import normalise
 
 _CHECK_BYTES = 16
 _ROW_BYTES = 4
 
 
 def write_token(after: tuple[str, int], *, query: str, bundle_digest: str) -> str:
-    """The token of the page that begins after (normalised name, concept row)."""
+    """The token of the page that begins after (text, number), both as the method that pages has its order."""
     place = after[1].to_bytes(_ROW_BYTES, "big") + after[0].encode()
     return urlsafe_b64encode(_check(place, query, bundle_digest) + place).decode().rstrip("=")
 
@@ -37,6 +36,6 @@ def read_token(token: str, *, query: str, bundle_digest: str) -> tuple[str, int]
 
 
 def _check(place: bytes, query: str, bundle_digest: str) -> bytes:
-    parts = (place, normalise(query).encode(), bundle_digest.encode())
+    parts = (place, query.encode(), bundle_digest.encode())
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts))
     return digest.digest()[:_CHECK_BYTES]

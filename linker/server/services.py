@@ -9,26 +9,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from time import monotonic, perf_counter_ns
 from typing import TypeAlias, TypeVar
 
 import grpc
 
 from linker import limits
-from linker.errors import NotFound
-from linker.pipeline import Options
+from linker.errors import InvalidInput, NotFound
+from linker.hierarchy import Hierarchy, Relatives
+from linker.pipeline import Linker, Options
 from linker.records import Mention
-from linker.requests import check_concept_id, check_concept_ids, read_link_request, read_page_size
+from linker.requests import (
+    check_codings,
+    check_concept_id,
+    check_concept_ids,
+    check_value_set,
+    read_link_request,
+    read_page_size,
+    read_relatives_page_size,
+)
 from linker.server.batching import Batcher, Linked
 from linker.server.errors import Busy, Expired, ResponseTooLarge, WrongBundle
 from linker.server.paging import read_token, write_token
 from linker.server.snapshot import Current, Snapshot
+from linker.surface import normalise
 from linker.terminology import Terminology
 from linker.v1 import admin_service_pb2 as admin
 from linker.v1 import admin_service_pb2_grpc, linking_service_pb2_grpc, terminology_service_pb2_grpc
 from linker.v1 import linking_service_pb2 as linking
 from linker.v1 import terminology_service_pb2 as terminology
-from linker.wire import concept_message, concept_response, timing_message
+from linker.v1.common_pb2 import Provenance
+from linker.wire import (
+    concept_message,
+    concept_response,
+    mapping_message,
+    relative_messages,
+    retired_response,
+    timing_message,
+)
 
 MAX_LOOKUPS_WAITING = 256
 NO_SUCH_CONCEPT = "no such concept in this bundle"
@@ -39,9 +58,10 @@ Found = TypeVar("Found")
 class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
     """Links mentions."""
 
-    def __init__(self, current: Current, batcher: Batcher) -> None:
+    def __init__(self, current: Current, batcher: Batcher, lookups: Lookups) -> None:
         self._current = current
         self._batcher = batcher
+        self._lookups = lookups
 
     async def LinkMentions(self, request: linking.LinkMentionsRequest, context: Context) -> bytes:  # noqa: N802
         """See the proto. Answers with the bytes of a LinkMentionsResponse, most of them made by the workers."""
@@ -51,6 +71,13 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
         if checked.bundle_digest and checked.bundle_digest != snapshot.provenance.bundle_digest:
             message = "options.bundle_digest is not the digest of the bundle served here"
             raise WrongBundle(f"{message}, which is {snapshot.provenance.bundle_digest}")
+        concepts = snapshot.linker.bundle.terminology
+        concepts.known_vocabularies(checked.options.codes, field="options.codes")
+        if checked.options.value_set:
+            await self._lookups.run(
+                lambda: _check_value_set(snapshot.linker, checked.options, request.options.value_set),
+                timeout_s=context.time_remaining(),
+            )
         linked = await self._batcher.link(
             snapshot.linker, checked.mentions, checked.options, ids=checked.ids, timeout_s=context.time_remaining()
         )
@@ -63,6 +90,15 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
         response = linking.LinkMentionsResponse()
         response.ParseFromString(_response_bytes(linked, snapshot, arrived_ns))
         return response
+
+
+def _check_value_set(linker: Linker, options: Options, value_set: Sequence[str]) -> None:
+    """Raises `InvalidRequest` with the places of ids that are unknown; else the linker has understood the value set."""
+    try:
+        linker.check(options)
+    except InvalidInput:
+        check_value_set(value_set, linker.bundle.terminology)
+        raise
 
 
 def _response_bytes(linked: Linked, snapshot: Snapshot, arrived_ns: int) -> bytes:
@@ -120,8 +156,12 @@ class TerminologyServicer(terminology_service_pb2_grpc.TerminologyServiceService
         concepts = snapshot.linker.bundle.terminology
 
         def look_up() -> terminology.GetConceptResponse:
-            _row(concepts, request.concept_id, "concept_id")
-            return concept_response(concepts.concept(request.concept_id))
+            try:
+                return concept_response(concepts, concepts.concept(request.concept_id))
+            except NotFound:
+                if successors := concepts.replaced_by(request.concept_id):
+                    return retired_response(concepts, request.concept_id, successors)
+                raise NotFound(f"concept_id: {NO_SUCH_CONCEPT}") from None
 
         response = await self._lookups.run(look_up, timeout_s=context.time_remaining())
         response.provenance.CopyFrom(snapshot.provenance)
@@ -150,9 +190,8 @@ class TerminologyServicer(terminology_service_pb2_grpc.TerminologyServiceService
         size = read_page_size(request)
         digest = snapshot.provenance.bundle_digest
         concepts = snapshot.linker.bundle.terminology
-        after = (
-            read_token(request.page_token, query=request.query, bundle_digest=digest) if request.page_token else None
-        )
+        query = normalise(request.query)
+        after = read_token(request.page_token, query=query, bundle_digest=digest) if request.page_token else None
 
         def look_up() -> terminology.SearchConceptsResponse:
             # One more than the page holds, to know whether there is another page.
@@ -161,18 +200,97 @@ class TerminologyServicer(terminology_service_pb2_grpc.TerminologyServiceService
             more = len(found) > size
             return terminology.SearchConceptsResponse(
                 concepts=[concept_message(concepts, concept) for _, concept in page],
-                next_page_token=write_token(page[-1], query=request.query, bundle_digest=digest) if more else "",
+                next_page_token=write_token(page[-1], query=query, bundle_digest=digest) if more else "",
                 provenance=snapshot.provenance,
             )
 
         return await self._lookups.run(look_up, timeout_s=context.time_remaining())
+
+    async def ListAncestors(  # noqa: N802
+        self, request: terminology.ListAncestorsRequest, context: Context
+    ) -> terminology.ListAncestorsResponse:
+        """See the proto."""
+        page = await self._relatives(request, context, Hierarchy.ancestors)
+        return terminology.ListAncestorsResponse(
+            ancestors=page.relatives,
+            next_page_token=page.next_token,
+            total_size=page.total,
+            provenance=page.provenance,
+        )
+
+    async def ListDescendants(  # noqa: N802
+        self, request: terminology.ListDescendantsRequest, context: Context
+    ) -> terminology.ListDescendantsResponse:
+        """See the proto."""
+        page = await self._relatives(request, context, Hierarchy.descendants)
+        return terminology.ListDescendantsResponse(
+            descendants=page.relatives,
+            next_page_token=page.next_token,
+            total_size=page.total,
+            provenance=page.provenance,
+        )
+
+    async def _relatives(
+        self,
+        request: terminology.ListAncestorsRequest | terminology.ListDescendantsRequest,
+        context: Context,
+        walk: Callable[..., Relatives],
+    ) -> _Page:
+        snapshot = self._current.get()
+        size = read_relatives_page_size(request)
+        digest = snapshot.provenance.bundle_digest
+        query = f"{walk.__name__} {request.max_distance} {request.concept_id}"
+        begin = read_token(request.page_token, query=query, bundle_digest=digest)[1] if request.page_token else 0
+        concepts = snapshot.linker.bundle.terminology
+
+        def look_up() -> _Page:
+            row = _row(concepts, request.concept_id, "concept_id")
+            found = walk(concepts.hierarchy, row, max_distance=request.max_distance)
+            end = begin + size
+            token = write_token(("", end), query=query, bundle_digest=digest) if end < len(found) else ""
+            messages = relative_messages(concepts, found, slice(begin, end))
+            return _Page(messages, token, len(found), snapshot.provenance)
+
+        return await self._lookups.run(look_up, timeout_s=context.time_remaining())
+
+    async def MapCodes(  # noqa: N802
+        self, request: terminology.MapCodesRequest, context: Context
+    ) -> terminology.MapCodesResponse:
+        """See the proto."""
+        snapshot = self._current.get()
+        check_codings(request)
+        concepts = snapshot.linker.bundle.terminology
+
+        def look_up() -> terminology.MapCodesResponse:
+            targets = concepts.known_vocabularies(request.targets, field="targets")
+            most = limits.MAX_CONCEPTS_OF_CODE
+            mappings = [mapping_message(concepts, coding, targets, limit=most) for coding in request.codings]
+            return terminology.MapCodesResponse(mappings=mappings, provenance=snapshot.provenance)
+
+        response = await self._lookups.run(look_up, timeout_s=context.time_remaining())
+        if response.ByteSize() > limits.MAX_MESSAGE_BYTES:
+            message = f"the response has {response.ByteSize():,} bytes and may have {limits.MAX_MESSAGE_BYTES:,}"
+            raise ResponseTooLarge(f"{message}; ask for fewer codings at a time, or fewer targets")
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of the concepts above or below one. total: on all pages together."""
+
+    relatives: list[terminology.Relative]
+    next_token: str
+    total: int
+    provenance: Provenance
 
 
 def _row(concepts: Terminology, concept_id: str, field: str) -> int:
     try:
         return concepts.row(concept_id)
     except NotFound:
-        raise NotFound(f"{field}: {NO_SUCH_CONCEPT}") from None
+        successors = ", ".join(successor.concept_id for successor in concepts.replaced_by(concept_id))
+        hint = f"; it was replaced by {successors}" if successors else ""
+        raise NotFound(f"{field}: {NO_SUCH_CONCEPT}{hint}") from None
 
 
 class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):

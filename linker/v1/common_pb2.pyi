@@ -36,19 +36,21 @@ class Concept(_message.Message):
     def __init__(self, id: _Optional[str] = ..., system: _Optional[str] = ..., code: _Optional[str] = ..., display: _Optional[str] = ..., semantic_types: _Optional[_Iterable[str]] = ..., codes: _Optional[_Iterable[_Union[CrosswalkCode, _Mapping]]] = ...) -> None: ...
 
 class CrosswalkCode(_message.Message):
-    __slots__ = ("vocabulary", "system", "code", "relation")
+    __slots__ = ("vocabulary", "system", "code", "relation", "source")
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     RELATION_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     vocabulary: str
     system: str
     code: str
     relation: str
-    def __init__(self, vocabulary: _Optional[str] = ..., system: _Optional[str] = ..., code: _Optional[str] = ..., relation: _Optional[str] = ...) -> None: ...
+    source: str
+    def __init__(self, vocabulary: _Optional[str] = ..., system: _Optional[str] = ..., code: _Optional[str] = ..., relation: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("concept", "matched_name", "confidence", "similarity", "rerank_score", "match_source", "term_type", "support")
+    __slots__ = ("concept", "matched_name", "confidence", "similarity", "rerank_score", "match_source", "term_type", "support", "generalised_from")
     CONCEPT_FIELD_NUMBER: _ClassVar[int]
     MATCHED_NAME_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +59,7 @@ class Candidate(_message.Message):
     MATCH_SOURCE_FIELD_NUMBER: _ClassVar[int]
     TERM_TYPE_FIELD_NUMBER: _ClassVar[int]
     SUPPORT_FIELD_NUMBER: _ClassVar[int]
+    GENERALISED_FROM_FIELD_NUMBER: _ClassVar[int]
     concept: Concept
     matched_name: str
     confidence: float
@@ -65,7 +68,8 @@ class Candidate(_message.Message):
     match_source: MatchSource
     term_type: str
     support: float
-    def __init__(self, concept: _Optional[_Union[Concept, _Mapping]] = ..., matched_name: _Optional[str] = ..., confidence: _Optional[float] = ..., similarity: _Optional[float] = ..., rerank_score: _Optional[float] = ..., match_source: _Optional[_Union[MatchSource, str]] = ..., term_type: _Optional[str] = ..., support: _Optional[float] = ...) -> None: ...
+    generalised_from: str
+    def __init__(self, concept: _Optional[_Union[Concept, _Mapping]] = ..., matched_name: _Optional[str] = ..., confidence: _Optional[float] = ..., similarity: _Optional[float] = ..., rerank_score: _Optional[float] = ..., match_source: _Optional[_Union[MatchSource, str]] = ..., term_type: _Optional[str] = ..., support: _Optional[float] = ..., generalised_from: _Optional[str] = ...) -> None: ...
 
 class Provenance(_message.Message):
     __slots__ = ("bundle_digest", "encoder_digest", "reranker_digest", "server_version")

@@ -50,7 +50,7 @@ class TextSpan(_message.Message):
     def __init__(self, begin: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class LinkingOptions(_message.Message):
-    __slots__ = ("bundle_digest", "top_k", "semantic_types", "vocabularies", "languages", "rerank_mode", "min_confidence")
+    __slots__ = ("bundle_digest", "top_k", "semantic_types", "vocabularies", "languages", "rerank_mode", "min_confidence", "codes", "value_set")
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     SEMANTIC_TYPES_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,8 @@ class LinkingOptions(_message.Message):
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
     RERANK_MODE_FIELD_NUMBER: _ClassVar[int]
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    VALUE_SET_FIELD_NUMBER: _ClassVar[int]
     bundle_digest: str
     top_k: int
     semantic_types: _containers.RepeatedScalarFieldContainer[str]
@@ -65,7 +67,9 @@ class LinkingOptions(_message.Message):
     languages: _containers.RepeatedScalarFieldContainer[str]
     rerank_mode: RerankMode
     min_confidence: float
-    def __init__(self, bundle_digest: _Optional[str] = ..., top_k: _Optional[int] = ..., semantic_types: _Optional[_Iterable[str]] = ..., vocabularies: _Optional[_Iterable[str]] = ..., languages: _Optional[_Iterable[str]] = ..., rerank_mode: _Optional[_Union[RerankMode, str]] = ..., min_confidence: _Optional[float] = ...) -> None: ...
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    value_set: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, bundle_digest: _Optional[str] = ..., top_k: _Optional[int] = ..., semantic_types: _Optional[_Iterable[str]] = ..., vocabularies: _Optional[_Iterable[str]] = ..., languages: _Optional[_Iterable[str]] = ..., rerank_mode: _Optional[_Union[RerankMode, str]] = ..., min_confidence: _Optional[float] = ..., codes: _Optional[_Iterable[str]] = ..., value_set: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Mention(_message.Message):
     __slots__ = ("mention_id", "text", "context", "context_span")

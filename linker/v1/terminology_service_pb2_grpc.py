@@ -50,6 +50,21 @@ class TerminologyServiceStub(object):
                 request_serializer=linker_dot_v1_dot_terminology__service__pb2.SearchConceptsRequest.SerializeToString,
                 response_deserializer=linker_dot_v1_dot_terminology__service__pb2.SearchConceptsResponse.FromString,
                 _registered_method=True)
+        self.ListAncestors = channel.unary_unary(
+                '/linker.v1.TerminologyService/ListAncestors',
+                request_serializer=linker_dot_v1_dot_terminology__service__pb2.ListAncestorsRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_terminology__service__pb2.ListAncestorsResponse.FromString,
+                _registered_method=True)
+        self.ListDescendants = channel.unary_unary(
+                '/linker.v1.TerminologyService/ListDescendants',
+                request_serializer=linker_dot_v1_dot_terminology__service__pb2.ListDescendantsRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_terminology__service__pb2.ListDescendantsResponse.FromString,
+                _registered_method=True)
+        self.MapCodes = channel.unary_unary(
+                '/linker.v1.TerminologyService/MapCodes',
+                request_serializer=linker_dot_v1_dot_terminology__service__pb2.MapCodesRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_terminology__service__pb2.MapCodesResponse.FromString,
+                _registered_method=True)
 
 
 class TerminologyServiceServicer(object):
@@ -57,7 +72,8 @@ class TerminologyServiceServicer(object):
     """
 
     def GetConcept(self, request, context):
-        """One concept by id. NOT_FOUND when the bundle does not have it.
+        """One concept by id. NOT_FOUND when the bundle does not have it; an id that was retired or merged, and that the bundle
+        knows a replacement for, is answered with that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +88,28 @@ class TerminologyServiceServicer(object):
 
     def SearchConcepts(self, request, context):
         """Concepts with a name that begins with a prefix, for pickers and review tools, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAncestors(self, request, context):
+        """The concepts above one, nearest first, then by id. NOT_FOUND when the bundle does not have it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDescendants(self, request, context):
+        """The concepts below one, nearest first, then by id. NOT_FOUND when the bundle does not have it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MapCodes(self, request, context):
+        """The concepts that codes of any vocabulary stand for, and their codes in others. One mapping for each code, in request
+        order; a code that is not known is no error of the call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,6 +132,21 @@ def add_TerminologyServiceServicer_to_server(servicer, server):
                     servicer.SearchConcepts,
                     request_deserializer=linker_dot_v1_dot_terminology__service__pb2.SearchConceptsRequest.FromString,
                     response_serializer=linker_dot_v1_dot_terminology__service__pb2.SearchConceptsResponse.SerializeToString,
+            ),
+            'ListAncestors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAncestors,
+                    request_deserializer=linker_dot_v1_dot_terminology__service__pb2.ListAncestorsRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_terminology__service__pb2.ListAncestorsResponse.SerializeToString,
+            ),
+            'ListDescendants': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDescendants,
+                    request_deserializer=linker_dot_v1_dot_terminology__service__pb2.ListDescendantsRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_terminology__service__pb2.ListDescendantsResponse.SerializeToString,
+            ),
+            'MapCodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.MapCodes,
+                    request_deserializer=linker_dot_v1_dot_terminology__service__pb2.MapCodesRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_terminology__service__pb2.MapCodesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +231,87 @@ class TerminologyService(object):
             '/linker.v1.TerminologyService/SearchConcepts',
             linker_dot_v1_dot_terminology__service__pb2.SearchConceptsRequest.SerializeToString,
             linker_dot_v1_dot_terminology__service__pb2.SearchConceptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAncestors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linker.v1.TerminologyService/ListAncestors',
+            linker_dot_v1_dot_terminology__service__pb2.ListAncestorsRequest.SerializeToString,
+            linker_dot_v1_dot_terminology__service__pb2.ListAncestorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDescendants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linker.v1.TerminologyService/ListDescendants',
+            linker_dot_v1_dot_terminology__service__pb2.ListDescendantsRequest.SerializeToString,
+            linker_dot_v1_dot_terminology__service__pb2.ListDescendantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MapCodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linker.v1.TerminologyService/MapCodes',
+            linker_dot_v1_dot_terminology__service__pb2.MapCodesRequest.SerializeToString,
+            linker_dot_v1_dot_terminology__service__pb2.MapCodesResponse.FromString,
             options,
             channel_credentials,
             insecure,

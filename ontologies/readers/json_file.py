@@ -1,4 +1,4 @@
-"""One JSON file of a release, plain or Zstandard-compressed, and the checks its readers share.
+"""One JSON file of a release, plain or compressed, and the checks its readers share.
 
 A wrong value is reported by its path in the document, `compose.include[0].concept[17].code`; a file that is not JSON
 (RFC 8259) or not UTF-8 is reported by its line.
@@ -6,14 +6,12 @@ A wrong value is reported by its path in the document, `compose.include[0].conce
 
 from __future__ import annotations
 
-import hashlib
 import json
 from os import PathLike
 from pathlib import Path
 
-import pyarrow as pa
-
 from ontologies.errors import SourceError
+from ontologies.readers.files import digest, open_file
 
 Json = object
 AnyPath = str | PathLike[str]
@@ -21,13 +19,10 @@ AnyPath = str | PathLike[str]
 
 def read_json(path: AnyPath) -> tuple[Json, str]:
     """The document, and the sha-256 of the file as it lies on disk."""
+    with open_file(Path(path)) as handle:
+        text = _decode(handle.read(), path)
     try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise SourceError(f"expected a readable file, got {error.strerror}", path=path) from error
-    text = _decode(_decompress(raw, path) if Path(path).suffix == ".zst" else raw, path)
-    try:
-        return json.loads(text), hashlib.sha256(raw).hexdigest()
+        return json.loads(text), digest(Path(path))
     except json.JSONDecodeError as error:
         message = f"expected JSON, got {error.msg.lower()} at column {error.colno}"
         raise SourceError(message, path=path, line=error.lineno) from error
@@ -75,15 +70,6 @@ def json_flag(document: dict[str, Json], key: str, path: AnyPath, field: str) ->
 def _unexpected(expected: str, value: Json, path: AnyPath, field: str) -> SourceError:
     came = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
     return SourceError(f"expected {expected}, got {came[:80]}", path=path, field=field)
-
-
-def _decompress(raw: bytes, path: AnyPath) -> bytes:
-    try:
-        with pa.input_stream(pa.BufferReader(raw), compression="zstd") as stream:
-            content: bytes = stream.read()
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError("expected a complete Zstandard file", path=path) from error
-    return content
 
 
 def _decode(content: bytes, path: AnyPath) -> str:

@@ -5,8 +5,9 @@ fastobo, the one inside pronto. Pronto itself forgets the order of synonyms and 
 merges two terms with one id, fetches `import:` from the network, and cannot open a file one of whose parents lies
 in another file (a bare KeyError); a build has several files.
 
-A term is a concept, `is_a` its parents, `namespace` (or the header's default) its semantic type, `xref` a code.
-Imports are not followed, and `alt_id` is not read.
+A term is a concept, `is_a` its parents, `namespace` (or the header's default) its semantic type, `xref` a code and so
+is a `property_value` that is a SKOS mapping; `alt_id`, `replaced_by` and `consider` are replacements. Imports are not
+followed.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any
 
 import fastobo  # type: ignore[import-untyped]  # a compiled module without stubs
 
-from linker.identifiers import canonical_prefix
 from ontologies.errors import SourceError
+from ontologies.readers.annotations import SKOS_MATCHES, short_name
 from ontologies.readers.files import digest, read_lines, uncompressed_name
-from ontologies.records import Code, Concept, Name, Record, Release, Source, TermType
+from ontologies.readers.xrefs import code_of
+from ontologies.records import Code, Concept, Name, Record, Release, Replacement, Source, TermType
 
 # Where a definition or a synonym comes from is not kept, so it need not parse: real releases have spaces in there.
 _EVIDENCE = re.compile(
@@ -31,10 +33,8 @@ _EVIDENCE = re.compile(
     re.VERBOSE,
 )
 _EQUIVALENT = 'source="MONDO:equivalentTo"'  # Mondo's way to call a cross-reference an exact match
-_RELEASE_DATE = re.compile(r"_\d{4}_\d{1,2}_\d{1,2}$")  # DO's way to date a prefix: SNOMEDCT_US_2025_09_01
 _ONE_LINE = "expected one tag a line, got a quoted text that runs on over the next"
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_WEB = {"http", "https", "url"}
 _DUBLIN_CORE = ("terms:", "dcterms:", "dct:", "dc:", "http://purl.org/dc/terms/", "http://purl.org/dc/elements/1.1/")
 
 
@@ -137,6 +137,7 @@ class _Terms:
         yield self._concept(concept_id, clauses, line)
         yield from self._names(concept_id, clauses, line)
         yield from self._codes(concept_id, clauses)
+        yield from _replacements(concept_id, clauses)
 
     def _with_lines(self, frame: fastobo.term.TermFrame, lines: list[int]) -> list[tuple[int, Any]]:
         """Each clause and the line it is on. fastobo lets a quoted text run on over lines; OBO 1.4 does not."""
@@ -183,16 +184,22 @@ class _Terms:
 
     def _codes(self, concept_id: str, clauses: dict[str, list[tuple[int, Any]]]) -> Iterator[Code]:
         for line, clause in clauses.get("xref", ()):
-            target = clause.xref.id
-            if isinstance(target, fastobo.id.PrefixedIdent) and target.prefix.lower() not in _WEB:
+            if (pair := code_of(_identifier(clause.xref.id))) is not None:
                 exact = _EQUIVALENT in self._lines[line - 1]
-                yield Code(
-                    concept_id=concept_id,
-                    system=canonical_prefix(_RELEASE_DATE.sub("", target.prefix)),
-                    code=target.local,
-                    relation="skos:exactMatch" if exact else "oboInOwl:hasDbXref",
-                    line=line,
-                )
+                relation = "skos:exactMatch" if exact else "oboInOwl:hasDbXref"
+                yield Code(concept_id=concept_id, system=pair[0], code=pair[1], relation=relation, line=line)
+        for line, clause in clauses.get("property_value", ()):
+            said = clause.property_value
+            if (relation := str(said.relation)) in SKOS_MATCHES and (pair := code_of(str(said.value))) is not None:
+                yield Code(concept_id=concept_id, system=pair[0], code=pair[1], relation=relation, line=line)
+
+
+def _replacements(concept_id: str, clauses: dict[str, list[tuple[int, Any]]]) -> Iterator[Replacement]:
+    for line, clause in clauses.get("alt_id", ()):
+        yield Replacement(concept_id=_identifier(clause.alt_id), replaced_by=concept_id, relation="alt_id", line=line)
+    for relation in ("replaced_by", "consider"):
+        for line, clause in clauses.get(relation, ()):
+            yield Replacement(concept_id=concept_id, replaced_by=_identifier(clause.term), relation=relation, line=line)
 
 
 def _identifier(ident: fastobo.id.BaseIdent) -> str:
@@ -206,25 +213,13 @@ def _release(header: list[tuple[str, Any]], path: Path, sha256: str) -> Release:
     date = next((clause.date.date().isoformat() for tag, clause in header if tag == "date"), "")
     ontology = next((clause.raw_value() for tag, clause in header if tag == "ontology"), "")
     return Release(
-        source=_short_name(ontology or Path(uncompressed_name(path)).stem),
+        source=short_name(ontology or Path(uncompressed_name(path)).stem),
         version=version,
         date=date or (dated[0] if dated else ""),
         licence=_property(header, "license"),
         attribution=_property(header, "rights"),
         sha256=sha256,
     )
-
-
-def _short_name(ontology: str) -> str:
-    """The prefix behind an ontology's id.
-
-    >>> _short_name("hp.obo"), _short_name("doid/subsets/DO_rare_slim")
-    ('HP', 'DOID')
-    >>> _short_name("http://purl.obolibrary.org/obo/mondo.owl")
-    'MONDO'
-    """
-    name = ontology.rpartition("/obo/")[2] if "://" in ontology else ontology
-    return name.partition("/")[0].partition(".")[0].upper()
 
 
 def _property(header: list[tuple[str, Any]], name: str) -> str:

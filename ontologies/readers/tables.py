@@ -1,12 +1,14 @@
-"""The neutral source on disk: a folder of three Parquet tables and the releases they came from.
+"""The neutral source on disk: a folder of Parquet tables and the releases they came from.
 
     concepts.parquet  concept_id, semantic_types list<string>, definition, parents list<string>, retired bool
     names.parquet     concept_id, name, language, term_type, source
     codes.parquet     concept_id, system, code, relation, source
+    replacements.parquet  concept_id, replaced_by, relation
     releases.json     a list of objects with the fields of `ontologies.records.Release`
 
-Whoever can write Parquet can hand over an ontology in this form. `retired`, `definition`, `relation` and `source` (the
-release a row comes from) may be absent. The line of a record that was read from here is its row, counted from 1.
+Whoever can write Parquet can hand over an ontology in this form. The table of replacements may be absent, and so may
+the columns `retired`, `definition`, `relation` and `source` (the release a row comes from). The line of a record that
+was read from here is its row, counted from 1.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import pyarrow.parquet as pq
 
 from ontologies.errors import SourceError
 from ontologies.readers.json_file import json_array, json_object, read_json
-from ontologies.records import Code, Concept, Name, Record, Release, Source, TermType
+from ontologies.records import Code, Concept, Name, Record, Release, Replacement, Source, TermType
 
 _TEXTS = pa.list_(pa.string())
 CONCEPTS = pa.schema(
@@ -37,7 +39,14 @@ CONCEPTS = pa.schema(
 )
 NAMES = pa.schema([(column, pa.string()) for column in ("concept_id", "name", "language", "term_type", "source")])
 CODES = pa.schema([(column, pa.string()) for column in ("concept_id", "system", "code", "relation", "source")])
-_SCHEMAS = {"concepts.parquet": CONCEPTS, "names.parquet": NAMES, "codes.parquet": CODES}
+REPLACEMENTS = pa.schema([(column, pa.string()) for column in ("concept_id", "replaced_by", "relation")])
+_SCHEMAS = {
+    "concepts.parquet": CONCEPTS,
+    "names.parquet": NAMES,
+    "codes.parquet": CODES,
+    "replacements.parquet": REPLACEMENTS,
+}
+_OPTIONAL_TABLE = "replacements.parquet"
 _OPTIONAL = {"retired", "definition", "relation", "source"}
 _TERM_TYPES = {term_type.value: term_type for term_type in TermType}
 _RELEASES = "releases.json"
@@ -48,7 +57,11 @@ Row = dict[str, Any]
 def read_tables(path: str | PathLike[str]) -> Source:
     """The source in the folder `path`. Its columns are checked at once, its rows as they are read."""
     folder = Path(path)
-    tables = {name: _open(folder / name, schema) for name, schema in _SCHEMAS.items()}
+    tables = {
+        name: _open(folder / name, schema)
+        for name, schema in _SCHEMAS.items()
+        if name != _OPTIONAL_TABLE or (folder / name).exists()
+    }
     return Source(path=str(path), releases=_releases(folder / _RELEASES), records=_Rows(folder, tables))
 
 
@@ -63,6 +76,9 @@ def write_tables(path: str | PathLike[str], source: Source) -> None:
     for record in source.records:
         rows[_table_of(record)].append({k: v for k, v in asdict(record).items() if k != "line"})
     for name, schema in _SCHEMAS.items():
+        if name == _OPTIONAL_TABLE and not rows[name]:
+            (folder / name).unlink(missing_ok=True)
+            continue
         ordered = sorted(rows[name], key=lambda row: str(row["concept_id"]))
         _write(folder / name, pa.Table.from_pylist(ordered, schema=schema))
     text = json.dumps([asdict(release) for release in source.releases], ensure_ascii=False, indent=2)
@@ -84,13 +100,19 @@ def _write(path: Path, table: pa.Table) -> None:
 
 
 def _table_of(record: Record) -> str:
-    if isinstance(record, Concept):
-        return "concepts.parquet"
-    return "names.parquet" if isinstance(record, Name) else "codes.parquet"
+    match record:
+        case Concept():
+            return "concepts.parquet"
+        case Name():
+            return "names.parquet"
+        case Code():
+            return "codes.parquet"
+        case Replacement():
+            return "replacements.parquet"
 
 
 class _Rows:
-    """The records of a folder, read anew by each iteration: concepts, then names, then codes."""
+    """The records of a folder, read anew by each iteration: concepts, names, codes, then replacements."""
 
     def __init__(self, folder: Path, tables: Mapping[str, pq.ParquetFile]) -> None:
         self._folder = folder
@@ -101,11 +123,12 @@ class _Rows:
             "concepts.parquet": _concept,
             "names.parquet": _name,
             "codes.parquet": _code,
+            "replacements.parquet": _replacement,
         }
-        for name, make in makers.items():
+        for name, table in self._tables.items():
             path = self._folder / name
-            for line, row in enumerate(_rows(self._tables[name], path), 1):
-                yield make(row, line, path)
+            for line, row in enumerate(_rows(table, path), 1):
+                yield makers[name](row, line, path)
 
 
 def _open(path: Path, schema: pa.Schema) -> pq.ParquetFile:
@@ -136,7 +159,8 @@ def _plain(kind: pa.DataType) -> str:
 
 
 def _rows(file: pq.ParquetFile, path: Path) -> Iterator[Row]:
-    known = [name for name in file.schema_arrow.names if name in {*CONCEPTS.names, *NAMES.names, *CODES.names}]
+    columns = {column for schema in _SCHEMAS.values() for column in schema.names}
+    known = [name for name in file.schema_arrow.names if name in columns]
     try:
         for batch in file.iter_batches(columns=known):
             yield from batch.to_pylist()
@@ -177,6 +201,15 @@ def _code(row: Row, line: int, path: Path) -> Code:
         code=_text(row, "code", line, path),
         relation=row.get("relation") or "skos:exactMatch",
         source=row.get("source") or "",
+        line=line,
+    )
+
+
+def _replacement(row: Row, line: int, path: Path) -> Replacement:
+    return Replacement(
+        concept_id=_text(row, "concept_id", line, path),
+        replaced_by=_text(row, "replaced_by", line, path),
+        relation=row.get("relation") or "",
         line=line,
     )
 

@@ -86,7 +86,7 @@ def with_known_codes(source: Source) -> tuple[Source, Counter[str]]:
 def with_provenance(source: Source) -> Source:
     """`source`, of one release, with that release said of each name and code: to tell after a merge."""
     (release,) = source.releases
-    records = (r if isinstance(r, Concept) else replace(r, source=release.source) for r in source.records)
+    records = (replace(r, source=release.source) if isinstance(r, Name | Code) else r for r in source.records)
     return replace(source, records=tuple(records))
 
 

@@ -8,18 +8,21 @@ import pytest
 
 from linker.bundle import open_bundle
 from linker.errors import BundleCorrupt, BundleError, BundleMismatch
-from linker.manifest import FileEntry, file_entry, model_digest
+from linker.manifest import FORMAT, FileEntry, file_entry, model_digest
 
 FILES = [
     "calibration.json",
+    "codes.arrow",
     "concepts.arrow",
     "crosswalk.arrow",
     "encoder/config.json",
     "encoder/model.onnx",
     "encoder/tokenizer.json",
     "exact.arrow",
+    "hierarchy.arrow",
     "index.faiss",
     "names.arrow",
+    "replacements.arrow",
 ]
 
 
@@ -103,8 +106,8 @@ def test_what_is_not_a_bundle_says_so(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_refused(bundle_copy: Path) -> None:
-    _rewrite(bundle_copy, format=2)
-    with pytest.raises(BundleError, match="format 2"):
+    _rewrite(bundle_copy, format=FORMAT + 1)
+    with pytest.raises(BundleError, match=f"format {FORMAT + 1}"):
         open_bundle(bundle_copy)
 
 

@@ -235,3 +235,43 @@ def test_serving_needs_neither_torch_nor_what_builds_bundles(bundle: Path) -> No
         "assert not unwanted, unwanted"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_codes_asked_for(run, bundle: Path) -> None:
+    row = run("link", "-b", bundle, "--json", "-k", 1, "--codes", "DEMO, CLINIC", "heart attack").rows[0]
+    [own, demo] = row["candidates"][0]["codes"]
+    assert own == {"system": "CLINIC", "code": "0003", "relation": "skos:exactMatch", "source": "CLINIC"}
+    assert (demo["system"], demo["code"]) == ("DEMO", "H1")
+    table = run("link", "-b", bundle, "--codes", "DEMO", "heart attack").out
+    assert "DEMO" in table
+    assert "H1" in table
+    assert "SNOMED" not in table
+
+
+def test_a_vocabulary_the_bundle_does_not_have(run, bundle: Path) -> None:
+    done = run("link", "-b", bundle, "--codes", "DEMO,ICD10CM", "heart attack")
+    assert (done.code, done.out) == (2, "")
+    assert "--codes[1]: expected a vocabulary of this bundle: CLINIC, DEMO, OTHER" in done.err
+
+
+def test_a_value_set_on_the_command_line(run, bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_text("CLINIC:0002\nCLINIC:99\n")
+    done = run("link", "-b", bundle, "--value-set", path, "heart attack")
+    assert (done.code, done.out) == (2, "")
+    assert "ids.txt: line 2: expected ids of current concepts of this bundle, got CLINIC:99 (1 of 2 ids)" in done.err
+    done = run("link", "-b", bundle, "--json", "--value-set", path, "--lenient", "heart attack")
+    assert "left out 1 ids" in done.err
+    [candidate] = done.rows[0]["candidates"]
+    assert (candidate["concept_id"], candidate["generalised_from"]) == ("CLINIC:0002", "CLINIC:0003")
+    table = run("link", "-b", bundle, "--value-set", path, "--lenient", "heart attack").out
+    assert "generalised from CLINIC:0003" in table
+
+
+def test_the_hierarchy_on_the_command_line(run, bundle: Path) -> None:
+    above = run("concept", "-b", bundle, "CLINIC:0003", "--ancestors", "--json").rows
+    assert [(row["distance"], row["concept_id"]) for row in above] == [(1, "CLINIC:0002"), (2, "CLINIC:0001")]
+    below = run("concept", "-b", bundle, "CLINIC:0001", "--descendants", "--distance", 1, "-n", 3)
+    assert "3 of 8; --limit shows more" in below.err
+    assert "Heart disease" in below.out
+    assert run("concept", "-b", bundle, "CLINIC:0001", "--descendants", "--ancestors").code == 2

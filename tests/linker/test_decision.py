@@ -64,7 +64,8 @@ def test_confidence_is_a_probability_and_nil_follows_the_threshold(
     found: list[Candidate], threshold: float, curve: tuple[float, float, float]
 ) -> None:
     calibration = replace(CALIBRATION, retrieved=weights(curve=curve), reranked=weights(curve=curve))
-    sure, reason = decide(found, calibration, min_confidence=threshold)
+    sure = confidences(found, calibration)
+    reason = decide(sure, calibration, min_confidence=threshold)
     assert sure.shape == (len(found),)
     assert all(0.0 <= p <= 1.0 for p in sure)
     assert sure.sum() <= 1.0 + 1e-9
@@ -131,13 +132,16 @@ def test_of_exact_hits_the_best_term_type_counts() -> None:
 
 
 def test_reasons() -> None:
-    assert decide([], CALIBRATION)[1] is NilReason.NO_CANDIDATE
-    assert decide([candidate(0.1)], CALIBRATION)[1] is NilReason.BELOW_THRESHOLD
-    assert decide([candidate(1.0, MatchSource.EXACT)], CALIBRATION)[1] is None
+    def reason(found: list[Candidate], calibration: Calibration = CALIBRATION) -> NilReason | None:
+        return decide(confidences(found, calibration), calibration)
+
+    assert reason([]) is NilReason.NO_CANDIDATE
+    assert reason([candidate(0.1)]) is NilReason.BELOW_THRESHOLD
+    assert reason([candidate(1.0, MatchSource.EXACT)]) is None
     fading = [candidate(0.9 - n / 25, concept=n) for n in range(20)]  # each 0.45 times as likely as the one before
-    assert decide(fading, replace(CALIBRATION, threshold=0.9))[1] is NilReason.BELOW_THRESHOLD
+    assert reason(fading, replace(CALIBRATION, threshold=0.9)) is NilReason.BELOW_THRESHOLD
     twins = [candidate(1.0, MatchSource.EXACT, n) for n in range(2)]
-    assert decide(twins, replace(CALIBRATION, threshold=0.6))[1] is NilReason.AMBIGUOUS
+    assert reason(twins, replace(CALIBRATION, threshold=0.6)) is NilReason.AMBIGUOUS
 
 
 def altered(**fields: object) -> bytes:

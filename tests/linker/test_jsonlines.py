@@ -73,5 +73,5 @@ def test_a_line_holds_what_is_promised(linker: Linker) -> None:
     assert best["similarity"] == 1.0
     assert best["rerank_score"] is None
     assert 0 <= best["confidence"] <= 1
-    assert {"system": "DEMO", "code": "H1", "relation": "skos:exactMatch"} in best["codes"]
+    assert {"system": "DEMO", "code": "H1", "relation": "skos:exactMatch", "source": "clinic"} in best["codes"]
     assert len(rows[1]["candidates"]) == 5  # best first, also when it is no match

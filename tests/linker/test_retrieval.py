@@ -2,16 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linker.errors import BundleCorrupt, BundleMismatch
+from linker.errors import BundleMismatch
+from linker.index import VECTORS, VectorIndex, index_scale, write_vectors
 from linker.pipeline import Linker
 from linker.records import ConceptFilter, MatchSource
-from linker.retrieval import Retriever, add_embeddings, index_scale, new_index, smooth_maximum, write_index
+from linker.retrieval import Retriever, smooth_maximum
 from linker.surface import normalise
 
 MENTIONS = ["heart attack", "cold", "MI", "diabetes", "high blood sugar", "fracture", "zzz", "infarto"]
@@ -111,35 +111,10 @@ def test_a_name_shared_by_more_concepts_than_are_fetched(build_bundle) -> None:
         assert len(found) == depth
 
 
-def test_the_stored_vectors_are_near_the_exact_ones() -> None:
-    """Signed bytes keep a similarity to within 0.005, and the nearest neighbour of 99 % of random queries."""
-    random = np.random.default_rng(0)
-    rows, queries = (random.normal(size=(n, 384)).astype(np.float32) for n in (2000, 200))
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    queries = rows[:200] + 0.1 * queries / np.linalg.norm(queries, axis=1, keepdims=True)
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    scale = index_scale(float(np.abs(rows).max()))
-    index = new_index(384)
-    add_embeddings(index, rows, scale)
-    scales = 127 / np.abs(queries).max(axis=1, keepdims=True)
-    products, found = index.search(np.rint(queries * scales), 5)
-    exact = queries @ rows.T
-    assert (found[:, 0] == exact.argmax(axis=1)).mean() >= 0.99
-    assert np.abs(products / (scale * scales) - np.take_along_axis(exact, found, axis=1)).max() < 0.005
-
-
 def test_an_index_that_does_not_fit_is_refused(bundle_copy: Path, linker: Linker) -> None:
-    path = bundle_copy / "index.faiss"
-    index = new_index(384)
-    add_embeddings(index, np.zeros((1, 384), dtype=np.float32), 1.0)
-    write_index(index, path)
+    write_vectors(
+        bundle_copy / VECTORS, [np.zeros((1, 384), dtype=np.float32)], vectors=1, dimension=384, scale=index_scale(384)
+    )
+    index = VectorIndex(bundle_copy, linker.bundle.manifest.index)
     with pytest.raises(BundleMismatch, match="1 vectors"):
-        Retriever(linker.bundle.terminology, path, scale=1.0)
-    path.write_bytes(b"nonsense")
-    with pytest.raises(BundleCorrupt, match=r"index\.faiss"):
-        Retriever(linker.bundle.terminology, path, scale=1.0)
-
-
-def test_faiss_reads_the_index_of_a_bundle(bundle: Path) -> None:
-    """The file is plain FAISS: other tools can open it."""
-    assert faiss.read_index(str(bundle / "index.faiss")).ntotal == 27
+        Retriever(linker.bundle.terminology, index)

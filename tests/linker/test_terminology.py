@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,9 @@ from linker.errors import NotFound
 from linker.pipeline import Linker
 from linker.records import ConceptFilter
 from linker.surface import normalise
-from linker.terminology import Terminology
+from linker.terminology import Successor, Terminology
+from ontologies.collecting import collect
+from ontologies.records import Concept, Name, Record, Release, Replacement, Source
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,53 @@ def test_a_filter_lets_through_what_it_says(terminology: Terminology, wanted: Co
 
 def test_a_vocabulary_is_also_that_of_the_concepts_own_id(terminology: Terminology) -> None:
     assert terminology.name_mask(ConceptFilter(vocabularies=frozenset({"CLINIC"}))).all()
+
+
+def test_opening_copies_no_table_into_memory(tmp_path: Path) -> None:
+    records: list[Record] = [Concept(concept_id="A:1")]
+    records += [Name(concept_id="A:1", name=f"a name with the number {n}") for n in range(10_000)]
+    collect([Source(path="a", releases=(Release(source="A"),), records=records)], folder=tmp_path / "tables")
+    before = pa.total_allocated_bytes()
+    opened = Terminology(tmp_path / "tables")
+    assert pa.total_allocated_bytes() - before < 10_000 <= opened.name_count
+
+
+def replaced(tmp_path: Path, *rows: tuple[str, str, str]) -> Terminology:
+    """Of concepts A:1 and A:2, with A:0 retired, and what replaced what."""
+    records: list[Record] = [
+        Replacement(concept_id=old, replaced_by=new, relation=relation) for old, new, relation in rows
+    ]
+    for n in range(3):
+        records += [Concept(concept_id=f"A:{n}", retired=n == 0), Name(concept_id=f"A:{n}", name=f"name {n}")]
+    collect([Source(path="a", releases=(Release(source="A"),), records=records)], folder=tmp_path / "tables")
+    return Terminology(tmp_path / "tables")
+
+
+def test_replacements_are_followed_to_concepts_that_can_be_used(tmp_path: Path) -> None:
+    terminology = replaced(
+        tmp_path,
+        ("A:0", "A:2", "POSSIBLY"),
+        ("O:1", "O:2", "MERGED"),
+        ("O:2", "A:0", "SAME"),
+        ("O:2", "A:1", "SAME"),
+        ("O:3", "O:4", "SAME"),
+    )
+    assert terminology.replaced_by("O:1") == (
+        Successor("A:1", ("MERGED", "SAME")),
+        Successor("A:2", ("MERGED", "SAME", "POSSIBLY")),
+    )
+    assert terminology.concept("A:0").replaced_by == (Successor("A:2", ("POSSIBLY",)),)
+    assert terminology.replaced_by("O:3") == terminology.replaced_by("O:9") == terminology.replaced_by("A:1") == ()
+    with pytest.raises(NotFound, match="replaced by A:1, A:2"):
+        terminology.concept("O:1")
+
+
+def test_ways_that_meet_are_walked_once(tmp_path: Path) -> None:
+    """Two ways at each of thirty steps would be a billion."""
+    steps = [(f"O:{n}", f"O:{n + 1}{side}", "x") for n in range(30) for side in ("", "'")]
+    steps += [(f"O:{n}'", f"O:{n + 1}", "x") for n in range(1, 31)]
+    terminology = replaced(tmp_path, *steps, ("O:30", "A:1", "x"), ("O:31", "A:2", "x"))
+    assert {successor.concept_id for successor in terminology.replaced_by("O:0")} == {"A:1", "A:2"}
 
 
 def test_a_vocabulary_goes_by_its_aliases(build_bundle) -> None:

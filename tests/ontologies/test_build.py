@@ -21,6 +21,7 @@ from linker.inference import FILES as MODEL_FILES
 from ontologies.build import build
 from ontologies.errors import BuildError, SourceError
 from ontologies.readers import read
+from ontologies.records import Concept, Name, Release, Replacement, Source
 from ontologies.starter import ENCODER
 
 HEADER = "concept_id\tname\tlanguage\tterm_type\tparents\n"
@@ -208,3 +209,30 @@ def test_the_manifest_holds_what_the_issue_of_a_bundle_needs(bundle: Path) -> No
     assert manifest["encoder"]["digest"] == manifest["index"]["encoder"]
     assert manifest["index"]["vectors"] == manifest["counts"]["names"] == 27
     assert manifest["releases"][0]["sha256"]
+
+
+def test_a_lenient_build_says_what_it_left_out(tmp_path: Path) -> None:
+    source, out = tmp_path / "source.tsv", tmp_path / "out"
+    rows = [f"A:{n}\tname {n}\ten\tpreferred\tA:9{n}\n" for n in range(5)]
+    source.write_text(HEADER + "".join(rows))
+    arguments = ["build", str(source), "--out", str(out)]
+    refused = CliRunner().invoke(app, arguments)
+    assert isinstance(refused.exception, SourceError)
+    assert not out.exists()
+    done = CliRunner().invoke(app, [*arguments, "--lenient"], catch_exceptions=False)
+    lines = done.stderr.splitlines()
+    [begin] = [n for n, line in enumerate(lines) if line.startswith("left out")]
+    told, *examples = lines[begin : begin + 4]
+    assert told == "left out, parents that no source defines: 5, the first 3 of them:"
+    assert [line.split(": ")[0] for line in examples] == [f"  {source}:{n}" for n in (2, 3, 4)]
+    assert open_bundle(out).manifest.counts["concepts"] == 5
+
+
+def test_a_replaced_concept_is_found_under_its_old_id(tmp_path: Path) -> None:
+    concepts = [Concept(concept_id="A:1"), Name(concept_id="A:1", name="heart")]
+    records = [*concepts, Replacement(concept_id="A:0", replaced_by="A:1", relation="SAME_AS")]
+    source = Source(path="a", releases=(Release(source="A"),), records=records)
+    build([source], tmp_path / "out", encoder=ENCODER)
+    bundle = open_bundle(tmp_path / "out")
+    assert bundle.manifest.counts["replacements"] == 1
+    assert [successor.concept_id for successor in bundle.terminology.replaced_by("A:0")] == ["A:1"]

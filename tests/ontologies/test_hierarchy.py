@@ -1,11 +1,14 @@
 """`check_parents` against hierarchies that are right by construction, and against each way to be wrong."""
 
+import itertools
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ontologies.errors import SourceError
-from ontologies.hierarchy import check_parents, with_known_parents
+from ontologies.hierarchy import below_cycles, check_parents, find_cycle
 from ontologies.records import Concept
 
 
@@ -66,7 +69,33 @@ def test_a_hierarchy_deeper_than_the_recursion_limit():
     check_parents(concept(str(i), str(i + 1)) if i < 50_000 else concept(str(i)) for i in range(50_001))
 
 
-def test_parents_that_are_not_known_are_dropped():
-    child, _ = concept("A", "B", "X:9", "C")
-    assert with_known_parents(child, {"B", "C"}).parents == ("B", "C")
-    assert with_known_parents(child, {"B", "C", "X:9"}) is child
+edges = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=40)
+
+
+@given(edges)
+def test_what_is_below_a_cycle_is_what_reaches_one(edges):
+    children, parents = np.array(edges, dtype=np.int64).reshape(-1, 2).T
+    above = {n: {n} for n in range(13)}
+    for _ in range(13):
+        for child, parent in edges:
+            above[child] |= above[parent]
+    cyclic = {child for child, parent in edges if child in above[parent]}
+    expected = [n for n in range(13) if above[n] & cyclic]
+    assert below_cycles(children, parents, 13).tolist() == expected
+    if not expected:
+        assert not find_cycle({str(c): [str(p) for child, p in edges if child == c] for c, _ in edges})
+
+
+@given(edges)
+def test_a_cycle_that_is_found_is_one(edges):
+    parents = {}
+    for child, parent in edges:
+        parents.setdefault(str(child), []).append(str(parent))
+    cycle = find_cycle(parents)
+    assert all(parent in parents[child] for child, parent in itertools.pairwise([*cycle, *cycle[:1]]))
+    assert len(set(cycle)) == len(cycle)
+
+
+def test_a_chain_of_any_depth_is_below_no_cycle():
+    below = np.arange(1, 50_000)
+    assert len(below_cycles(below, below - 1, 50_000)) == 0

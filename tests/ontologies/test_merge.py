@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from linker.identifiers import split_curie
 from ontologies.errors import BuildError
 from ontologies.merge import merge
-from ontologies.records import Code, Concept, Name, Release, Source, TermType
+from ontologies.records import Code, Concept, Name, Release, Replacement, Source, TermType
 
 
 def source(prefix, *concepts, codes=(), parents=(), types=("disorder",), retired=()):
@@ -127,6 +127,35 @@ def test_a_name_without_its_concept_is_refused():
     stray = Source(path="s", releases=(), records=(Name(concept_id="B:9", name="x"),))
     with pytest.raises(BuildError, match="B:9"):
         merge(source("A", ("1", "x")), stray, system="A")
+
+
+def test_what_several_records_say_of_a_concept_adds_up():
+    first = source("A", ("1", "Grey cough"), ("2", "Cough"))
+    told_again = Concept(concept_id="A:1", semantic_types=("sign",), definition="It is grey.", parents=("A:2",))
+    first = Source(path="A", releases=first.releases, records=(told_again, *first.records))
+    merged, _ = merge(first, source("B", ("7", "grey cough"), codes=[("7", "1")]), system="A")
+    [concept] = [r for r in merged.records if isinstance(r, Concept) and r.concept_id == "A:1"]
+    assert (concept.semantic_types, concept.definition, concept.parents) == (
+        ("sign", "disorder"),
+        "It is grey.",
+        ("A:2",),
+    )
+
+
+def test_a_concept_told_twice_is_retired_only_where_both_say_so():
+    first = source("A", ("1", "x"), retired=("1",))
+    first = Source(path="A", releases=(), records=(*first.records, Concept(concept_id="A:1")))
+    assert merge(first, source("B", ("7", "x"), codes=[("7", "1")]), system="A")[1].merged == 1
+
+
+def test_replacements_lead_to_the_merged_concept():
+    old = Replacement(concept_id="B:5", replaced_by="B:7", relation="SAME_AS", line=3)
+    second = source("B", ("7", "grey cough"), codes=[("7", "1")])
+    second = Source(path="B", releases=(), records=(old, *second.records))
+    merged, _ = merge(source("A", ("1", "Grey cough")), second, system="A")
+    assert [r for r in merged.records if isinstance(r, Replacement)] == [
+        Replacement(concept_id="B:5", replaced_by="A:1", relation="SAME_AS", line=3)
+    ]
 
 
 words = st.lists(st.sampled_from(["grey", "ash", "lung", "cough", "of", "acute"]), min_size=1, max_size=3).map(" ".join)

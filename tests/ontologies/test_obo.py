@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ontologies.errors import SourceError
 from ontologies.hierarchy import check_parents
 from ontologies.readers.obo import read_obo
-from ontologies.records import Code, Concept, Name, Release, TermType
+from ontologies.records import Code, Concept, Name, Release, Replacement, TermType
 
 DOCUMENT = r"""format-version: 1.4
 data-version: releases/2026-07-30/sx.obo
@@ -224,3 +224,27 @@ def test_parents_are_checked_by_the_build(tmp_path):
     with pytest.raises(SourceError, match="OTHER:7") as caught:
         check_parents((concept, str(path)) for concept in records(path, Concept))
     assert (caught.value.path, caught.value.line) == (str(path), 12)
+
+
+def test_replacements(tmp_path):
+    text = DOCUMENT.replace("replaced_by: SX:1", "replaced_by: SX:1\nconsider: SX:2\nconsider: OTHER:7")
+    assert records(write(tmp_path, text), Replacement) == [
+        Replacement(concept_id="SX:99", replaced_by="SX:1", relation="alt_id", line=21),
+        Replacement(concept_id="SX:3", replaced_by="SX:1", relation="replaced_by", line=38),
+        Replacement(concept_id="SX:3", replaced_by="SX:2", relation="consider", line=39),
+        Replacement(concept_id="SX:3", replaced_by="OTHER:7", relation="consider", line=40),
+    ]
+
+
+def test_skos_mappings_are_codes(tmp_path):
+    text = term(
+        "id: T:1",
+        "name: x",
+        'property_value: skos:broadMatch "ICD9:078.2" xsd:string',
+        "property_value: skos:exactMatch http://identifiers.org/mesh/D005334",
+        'property_value: note "MESH:D000001" xsd:string',
+    )
+    assert [(c.system, c.code, c.relation) for c in records(write(tmp_path, text), Code)] == [
+        ("ICD9CM", "078.2", "skos:broadMatch"),
+        ("MESH", "D005334", "skos:exactMatch"),
+    ]

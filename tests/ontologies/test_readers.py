@@ -9,6 +9,7 @@ import pytest
 
 from ontologies.errors import SourceError
 from ontologies.readers import read
+from ontologies.readers.options import Options
 from ontologies.records import Name
 
 OBO = b"format-version: 1.4\nontology: x\n\n[Term]\nid: X:1\nname: fever\n"
@@ -42,20 +43,26 @@ def names(source):
 )
 def test_each_format_is_recognised(tmp_path, file, content):
     (tmp_path / file).write_bytes(content)
-    assert names(read(tmp_path / file, language="en")) == [("X:1", "fever", "en")]
+    assert names(read(tmp_path / file, Options(language="en"))) == [("X:1", "fever", "en")]
+
+
+def test_mondo_as_cellxgene_carries_it_is_recognised(tmp_path):
+    path = tmp_path / "MONDO-ontology-v2026-05-05.json.xz"
+    path.write_bytes(lzma.compress(b'{"MONDO:0000001": {"label": "disease", "ancestors": {}}}'))
+    assert names(read(path)) == [("MONDO:0000001", "disease", "en")]
 
 
 @pytest.mark.parametrize("file", ["x.parquet", "x.pq"])
 def test_parquet_is_recognised(tmp_path, file):
     pq.write_table(pa.table({"concept_id": ["1"], "name": ["fever"]}), tmp_path / file)
-    assert names(read(tmp_path / file, prefix="X")) == [("X:1", "fever", "")]
+    assert names(read(tmp_path / file, Options(prefix="X"))) == [("X:1", "fever", "")]
 
 
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        ("x.owl", b"<?xml version='1.0'?>\n<rdf:RDF/>\n"),
-        ("x.json", b'{"graphs": []}'),
+        ("x.xml", b"<?xml version='1.0'?>\n<html/>\n"),
+        ("x.json", b'{"data": []}'),
         ("x.md", b"# A table\n"),
         ("empty", b""),
         ("x.xz", lzma.compress(b"nothing that is known\n")),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ontologies.errors import SourceError
 from ontologies.readers.tables import read_tables, write_tables
-from ontologies.records import Code, Concept, Name, Release, Source, TermType
+from ontologies.records import Code, Concept, Name, Release, Replacement, Source, TermType
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 ids = st.sampled_from(["A:1", "A:2", "B:1"])
@@ -24,12 +24,13 @@ names = st.builds(
     Name, concept_id=ids, name=texts, language=st.sampled_from(["", "en"]), term_type=st.sampled_from(TermType)
 )
 codes = st.builds(Code, concept_id=ids, system=texts, code=texts, relation=texts)
+replacements = st.builds(Replacement, concept_id=ids, replaced_by=ids, relation=texts | st.just(""))
 releases = st.builds(Release, source=texts, version=texts, attribution=st.text(st.characters(codec="utf-8")))
 sources = st.builds(
     Source,
     path=st.just("x"),
     releases=st.lists(releases, min_size=1, max_size=2).map(tuple),
-    records=st.lists(concepts | names | codes, max_size=12).map(tuple),
+    records=st.lists(concepts | names | codes | replacements, max_size=12).map(tuple),
 )
 SMALL = Source(
     path="x",
@@ -50,7 +51,7 @@ def test_what_is_written_is_read_back(source):
         found = [replace(record, line=0) for record in read.records]
         assert read.releases == source.releases
         assert list(read.records) == list(read.records)
-    for kind in (Concept, Name, Code):
+    for kind in (Concept, Name, Code, Replacement):
         expected = [record for record in source.records if isinstance(record, kind)]
         expected.sort(key=lambda record: record.concept_id)
         assert [record for record in found if isinstance(record, kind)] == expected
@@ -76,6 +77,14 @@ def test_a_missing_file_is_named(folder, file):
     with pytest.raises(SourceError) as caught:
         read_tables(folder)
     assert caught.value.path == str(folder / file)
+
+
+def test_a_table_of_replacements_that_is_no_longer_true_goes(folder):
+    replaced = Replacement(concept_id="A:0", replaced_by="A:1", relation="SAME_AS")
+    write_tables(folder, replace(SMALL, records=(*SMALL.records, replaced)))
+    assert [replace(r, line=0) for r in read_tables(folder).records if isinstance(r, Replacement)] == [replaced]
+    write_tables(folder, SMALL)
+    assert not [r for r in read_tables(folder).records if isinstance(r, Replacement)]
 
 
 def rewrite(path, **columns):

@@ -235,3 +235,41 @@ def test_the_cross_encoder_is_asked_for_in_vain_without_one(served: Any) -> None
     [result] = response.results
     candidates = result.match.candidates or result.no_match.candidates
     assert not any(candidate.HasField("rerank_score") for candidate in candidates)
+
+
+def refused(served: Any, **options: Any) -> BadRequest:
+    with pytest.raises(grpc.RpcError) as raised:
+        served.linking.LinkMentions(linking.LinkMentionsRequest(mentions=[{"text": "MI"}], options=options))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    return detail(raised.value, BadRequest)
+
+
+def test_codes_and_value_sets_as_in_process(served: Any, linker: Linker) -> None:
+    mentions = [Mention(text) for text in SURFACES]
+    for options in (
+        Options(codes=("DEMO", "CLINIC")),
+        Options(value_set=frozenset({"CLINIC:0002", "CLINIC:0006", "DEMO:R2"}), codes=("DEMO",)),
+    ):
+        response = served.linking.LinkMentions(link_request(mentions, options))
+        expected = [
+            result_message(link, "").SerializeToString(deterministic=True) for link in linker.link(mentions, options)
+        ]
+        assert results(response) == expected
+    best = response.results[0].match.candidates[0]
+    assert (best.concept.id, best.generalised_from) == ("CLINIC:0002", "CLINIC:0003")
+    assert [(c.vocabulary, c.code) for c in best.concept.codes] == [("DEMO", "H0")]
+
+
+def test_a_vocabulary_that_the_bundle_does_not_have(served: Any) -> None:
+    [violation] = refused(served, codes=["DEMO", "ICD10CM"]).field_violations
+    assert violation.field == "options.codes[1]"
+    assert violation.description == "expected a vocabulary of this bundle: CLINIC, DEMO, OTHER"
+
+
+def test_unknown_ids_of_a_value_set(served: Any) -> None:
+    violations = refused(served, value_set=["CLINIC:0001", *(f"X:{n}" for n in range(60))]).field_violations
+    assert [v.field for v in violations] == [f"options.value_set[{n}]" for n in range(1, 51)]
+    assert [v.field for v in refused(served, value_set=["CLINIC:0001"] * 10_001).field_violations] == [
+        "options.value_set"
+    ]
+    assert [v.field for v in refused(served, value_set=[""]).field_violations] == ["options.value_set[0]"]

@@ -70,6 +70,11 @@ def test_defaults() -> None:
         (request(semantic_types=["x"] * 65), "options.semantic_types"),
         (request(vocabularies=["x"] * 65), "options.vocabularies"),
         (request(languages=["x"] * 65), "options.languages"),
+        (request(codes=["x"] * 65), "options.codes"),
+        (request(codes=["x", "x" * 129]), "options.codes[1]"),
+        (request(value_set=["x"] * 10_001), "options.value_set"),
+        (request(value_set=["x", ""]), "options.value_set[1]"),
+        (request(value_set=["x" * 129]), "options.value_set[0]"),
         (request(semantic_types=["x", "x" * 129]), "options.semantic_types[1]"),
     ],
 )

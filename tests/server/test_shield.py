@@ -26,6 +26,9 @@ UNARY = [
     "/linker.v1.TerminologyService/GetConcept",
     "/linker.v1.TerminologyService/BatchGetConcepts",
     "/linker.v1.TerminologyService/SearchConcepts",
+    "/linker.v1.TerminologyService/ListAncestors",
+    "/linker.v1.TerminologyService/ListDescendants",
+    "/linker.v1.TerminologyService/MapCodes",
     "/linker.v1.AdminService/GetServerInfo",
     "/grpc.health.v1.Health/Check",
 ]
@@ -49,7 +52,7 @@ def requests_with(marker: str) -> list[tuple[str, Any, grpc.StatusCode | None]]:
     mention = {"text": marker, "context": f"a {marker}", "mention_id": marker}
     span = {"begin": 1, "end": 3}
     values = {"semantic_types": [marker], "vocabularies": [marker], "languages": [marker]}
-    link, get, several, search = UNARY[:4]
+    link, get, several, search, above, below, map_codes, _, health = UNARY
     return [
         (link, linking.LinkMentionsRequest(mentions=[mention], options=values), None),
         (link, linking.LinkMentionsRequest(mentions=[{**mention, "context_span": span}]), bad),
@@ -61,7 +64,13 @@ def requests_with(marker: str) -> list[tuple[str, Any, grpc.StatusCode | None]]:
         (several, terminology.BatchGetConceptsRequest(concept_ids=["CLINIC:0001", marker]), missing),
         (search, terminology.SearchConceptsRequest(query=marker), None),
         (search, terminology.SearchConceptsRequest(query=marker, page_token=marker), bad),
-        (UNARY[5], health_pb2.HealthCheckRequest(service=marker), missing),
+        (link, linking.LinkMentionsRequest(mentions=[mention], options={"codes": [marker]}), bad),
+        (link, linking.LinkMentionsRequest(mentions=[mention], options={"value_set": [marker]}), bad),
+        (above, terminology.ListAncestorsRequest(concept_id=marker), missing),
+        (below, terminology.ListDescendantsRequest(concept_id="CLINIC:0001", page_token=marker), bad),
+        (map_codes, terminology.MapCodesRequest(codings=[{"system": marker, "code": marker}]), None),
+        (map_codes, terminology.MapCodesRequest(codings=[{"code": "1"}], targets=[marker]), bad),
+        (health, health_pb2.HealthCheckRequest(service=marker), missing),
     ]
 
 

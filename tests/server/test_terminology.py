@@ -15,9 +15,14 @@ from linker.errors import InvalidInput
 from linker.pipeline import Linker
 from linker.server import services
 from linker.server.paging import read_token, write_token
+from linker.server.snapshot import Snapshot
 from linker.terminology import Terminology
 from linker.v1 import terminology_service_pb2 as terminology
 from linker.v1.admin_service_pb2 import GetServerInfoRequest
+from linker.wire import provenance_message
+from ontologies.build import build
+from ontologies.records import Code, Concept, Name, Release, Replacement, Source
+from ontologies.starter import ENCODER
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -156,3 +161,147 @@ def test_the_server_describes_itself(served: Any, linker: Linker) -> None:
     assert info.start_time.seconds > 1_700_000_000
     assert info.encoder
     assert info.reranker == ""
+
+
+def relatives(
+    served: Any, down: bool, concept_id: str, size: int = 0, distance: int = 0
+) -> list[list[tuple[int, str]]]:
+    """Pages of (distance, id)."""
+    found, token = [], ""
+    while True:
+        kind = terminology.ListDescendantsRequest if down else terminology.ListAncestorsRequest
+        request = kind(concept_id=concept_id, page_size=size, page_token=token, max_distance=distance)
+        response = (served.terminology.ListDescendants if down else served.terminology.ListAncestors)(request)
+        page = response.descendants if down else response.ancestors
+        found.append([(relative.distance, relative.concept.id) for relative in page])
+        token = response.next_page_token
+        if not token:
+            assert response.total_size == sum(map(len, found))
+            return found
+
+
+def test_what_is_above_and_below(served: Any) -> None:
+    assert relatives(served, False, "CLINIC:0003") == [[(1, "CLINIC:0002"), (2, "CLINIC:0001")]]
+    assert relatives(served, False, "CLINIC:0003", distance=1) == [[(1, "CLINIC:0002")]]
+    assert relatives(served, False, "CLINIC:0001") == relatives(served, True, "CLINIC:0003") == [[]]
+    [below] = relatives(served, True, "CLINIC:0001")
+    assert below == sorted(below)
+    assert len(below) == 12
+    assert (2, "CLINIC:0003") in below
+
+
+@pytest.mark.parametrize("size", [1, 5, 12, 13, 2000])
+def test_pages_of_relatives_have_every_one_once(served: Any, size: int) -> None:
+    pages_ = relatives(served, True, "CLINIC:0001", size)
+    assert sum(pages_, []) == relatives(served, True, "CLINIC:0001")[0]
+    assert all(len(page) == size for page in pages_[:-1])
+
+
+def test_bad_requests_for_relatives(served: Any) -> None:
+    def below(**fields: Any) -> Any:
+        return served.terminology.ListDescendants(terminology.ListDescendantsRequest(**fields))
+
+    assert failure(lambda: below(concept_id="CLINIC:9"))[0] is grpc.StatusCode.NOT_FOUND
+    assert bad_field(below) == "concept_id"
+    assert bad_field(lambda: below(concept_id="CLINIC:0001", max_distance=-1)) == "max_distance"
+    assert bad_field(lambda: below(concept_id="CLINIC:0001", page_size=-1)) == "page_size"
+    token = below(concept_id="CLINIC:0001", page_size=1).next_page_token
+    assert below(concept_id="CLINIC:0001", page_size=2, page_token=token).descendants
+    assert bad_field(lambda: below(concept_id="CLINIC:0002", page_token=token)) == "page_token"
+    assert bad_field(lambda: below(concept_id="CLINIC:0001", max_distance=1, page_token=token)) == "page_token"
+    above = terminology.ListAncestorsRequest(concept_id="CLINIC:0001", page_token=token)
+    assert bad_field(lambda: served.terminology.ListAncestors(above)) == "page_token"
+
+
+def mapped(served: Any, *codings: tuple[str, str], targets: tuple[str, ...] = ()) -> Any:
+    given = [terminology.Coding(system=system, code=code) for system, code in codings]
+    return served.terminology.MapCodes(terminology.MapCodesRequest(codings=given, targets=targets)).mappings
+
+
+def test_codes_are_mapped_both_ways(served: Any) -> None:
+    codings = [("CLINIC", "0003"), ("DEMO", "H1"), ("DEMO", "R1"), ("OTHER", "99"), ("http://example.org/DEMO|2", "H1")]
+    own, other, broad, unknown, uri = mapped(served, *codings, targets=("OTHER", "CLINIC"))
+    assert own.concepts[0].relation == "skos:exactMatch"
+    for mapping in (own, other, uri):
+        assert mapping.status == terminology.CODE_STATUS_FOUND
+        [found] = mapping.concepts
+        assert found.concept.id == "CLINIC:0003"
+        assert [(c.vocabulary, c.code, c.relation) for c in found.concept.codes] == [
+            ("CLINIC", "0003", "skos:exactMatch"),
+            ("OTHER", "77", "skos:exactMatch"),
+        ]
+        assert all(c.source for c in found.concept.codes)
+    assert [(c.concept.id, c.relation) for c in broad.concepts] == [("CLINIC:0005", "skos:broadMatch")]
+    assert broad.concepts[0].source
+    assert unknown.status == terminology.CODE_STATUS_NOT_FOUND
+    assert not unknown.concepts
+    assert [(m.coding.system, m.coding.code) for m in (own, other, broad, unknown, uri)] == codings
+
+
+def test_without_targets_every_code_comes(served: Any) -> None:
+    [mapping] = mapped(served, ("OTHER", "77"))
+    assert [c.vocabulary for c in mapping.concepts[0].concept.codes] == ["CLINIC", "DEMO", "OTHER"]
+
+
+def test_bad_requests_for_codes(served: Any) -> None:
+    assert bad_field(lambda: mapped(served)) == "codings"
+    assert bad_field(lambda: mapped(served, *[("DEMO", "H1")] * 1001)) == "codings"
+    assert bad_field(lambda: mapped(served, ("DEMO", "H1"), ("DEMO", ""))) == "codings[1].code"
+    assert bad_field(lambda: mapped(served, ("D" * 129, "H1"))) == "codings[0].system"
+    assert bad_field(lambda: mapped(served, ("DEMO", "H1"), targets=("OTHER", "NOPE"))) == "targets[1]"
+    text = failure(lambda: mapped(served, ("DEMO", "H1"), targets=("NOPE",)))[1]
+    assert text == "targets[0]: expected a vocabulary of this bundle: CLINIC, DEMO, OTHER"
+    assert len(mapped(served, *[("DEMO", "H1")] * 1000)) == 1000
+
+
+@given(st.lists(st.tuples(texts, texts.filter(bool)), min_size=1, max_size=5))
+@settings(max_examples=50)
+def test_no_code_is_an_error_of_the_call(served: Any, codings: list[tuple[str, str]]) -> None:
+    assert len(mapped(served, *codings)) == len(codings)
+
+
+@pytest.fixture(scope="module")
+def retired_snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """Of concepts A:1 and A:2, with A:0 retired for A:2, O:1 merged into A:1, and 150 concepts of one code."""
+    records: list[Any] = [
+        Replacement(concept_id="A:0", replaced_by="A:2", relation="SAME_AS"),
+        Replacement(concept_id="O:1", replaced_by="A:1", relation="SY"),
+        Code(concept_id="A:0", system="S", code="gone"),
+    ]
+    for n in range(150):
+        records += [Concept(concept_id=f"A:{n}", retired=n == 0), Name(concept_id=f"A:{n}", name=f"name {n}")]
+        records.append(Code(concept_id=f"A:{n}", system="S", code="all", relation="skos:broadMatch"))
+    out = tmp_path_factory.mktemp("bundles") / "retired"
+    build([Source(path="a", releases=(Release(source="A"),), records=records)], out, encoder=ENCODER)
+    opened = Linker.open(out)
+    return Snapshot(opened, provenance_message(opened.bundle, "0"))
+
+
+@pytest.fixture
+def with_retired(start: Callable[..., Any], retired_snapshot: Snapshot) -> Any:
+    running = start(opened=False)
+    running.server.current.serve(retired_snapshot)
+    return running
+
+
+def test_a_retired_concept_says_what_replaced_it(with_retired: Any) -> None:
+    for concept_id, replaced_by in (("A:0", ("A:2", "name 2", ["SAME_AS"])), ("O:1", ("A:1", "name 1", ["SY"]))):
+        response = with_retired.terminology.GetConcept(terminology.GetConceptRequest(concept_id=concept_id))
+        assert response.retired
+        assert response.concept.id == concept_id
+        [found] = response.replaced_by
+        assert (found.concept_id, found.display, list(found.relations)) == replaced_by
+        assert response.provenance.bundle_digest
+    batch = terminology.BatchGetConceptsRequest(concept_ids=["A:1", "O:1"])
+    text = failure(lambda: with_retired.terminology.BatchGetConcepts(batch))[1]
+    assert text == "concept_ids[1]: no such concept in this bundle; it was replaced by A:1"
+
+
+def test_a_retired_code_says_what_replaced_it(with_retired: Any) -> None:
+    own, merged, coded, everyone = mapped(with_retired, ("A", "0"), ("O", "1"), ("S", "gone"), ("S", "all"))
+    for mapping, successor in ((own, "A:2"), (merged, "A:1"), (coded, "A:2")):
+        assert mapping.status == terminology.CODE_STATUS_RETIRED
+        assert not mapping.concepts
+        assert [r.concept_id for r in mapping.replaced_by] == [successor]
+    assert (len(everyone.concepts), everyone.truncated, everyone.status) == (100, True, terminology.CODE_STATUS_FOUND)
+    assert "A:0" not in {c.concept.id for c in everyone.concepts}

@@ -21,9 +21,10 @@ candidates = st.builds(
     similarity=st.floats(-1, 1),
     support=st.floats(-1, 1.2),
     semantic_types=st.lists(words, max_size=2).map(tuple),
-    codes=st.lists(st.builds(Code, words, words, words), max_size=2).map(tuple),
+    codes=st.lists(st.builds(Code, words, words, words, words), max_size=2).map(tuple),
     rerank_score=st.none() | st.floats(-20, 20),
     confidence=st.floats(0, 1),
+    generalised_from=words,
 )
 matches = st.builds(
     Link, st.just(Mention("x")), st.lists(candidates, min_size=1, max_size=3).map(tuple), st.none(), st.booleans()
@@ -52,6 +53,8 @@ def test_links_survive_the_wire(links: list[Link]) -> None:
         filter=st.builds(ConceptFilter, *[st.frozensets(words, max_size=3)] * 3),
         rerank=st.sampled_from(RerankMode),
         min_confidence=st.none() | st.floats(0, 1),
+        codes=st.lists(words, max_size=3).map(tuple),
+        value_set=st.none() | st.frozensets(words.filter(bool), min_size=1, max_size=3),
     ),
 )
 def test_requests_survive_the_wire(mentions: list[Mention], options: Options) -> None:
@@ -62,7 +65,7 @@ def test_requests_survive_the_wire(mentions: list[Mention], options: Options) ->
 
 def test_a_concept_is_shaped_after_fhir(linker: Linker) -> None:
     record = linker.bundle.terminology.concept("CLINIC:0003")
-    message = wire.concept_response(record)
+    message = wire.concept_response(linker.bundle.terminology, record)
     assert (message.concept.id, message.concept.system, message.concept.code) == ("CLINIC:0003", "", "0003")
     assert message.concept.display == "Myocardial infarction"
     assert [(c.vocabulary, c.code) for c in message.concept.codes] == [("DEMO", "H1"), ("OTHER", "77")]
