@@ -12,7 +12,7 @@ from linker.surface import normalise
 from linker.terminology import Terminology
 from ontologies.readers import read
 from ontologies.readers.options import Options
-from ontologies.records import Code, Concept, Name, Record, Release, Source, TermType
+from ontologies.records import Code, Concept, Name, Record, Release, Replacement, Source, TermType
 from ontologies.starter import TERMS
 from training import smoke
 from training.recipes import Described, Place
@@ -77,16 +77,17 @@ def _records_of_bundle(path: Path) -> Iterator[Record]:
 def read_entries(ontologies: Sequence[Ontology]) -> dict[str, Entry]:
     """The concepts of all ontologies together, by id, joined where several have the same id."""
     entries: dict[str, Entry] = {}
-    retired: set[str] = set()
+    retired: dict[str, bool] = {}  # where all records of a concept say so
     for ontology in ontologies:
         for record in read_source(ontology).records:
             if isinstance(record, Concept):
-                if record.retired:
-                    retired.add(record.concept_id)
+                retired[record.concept_id] = record.retired and retired.get(record.concept_id, True)
+                continue
+            if isinstance(record, Replacement):
                 continue
             entry = entries.setdefault(record.concept_id, Entry(record.concept_id))
             if isinstance(record, Code):
                 entry.codes.append(record)
             elif record.term_type is not TermType.RELATED and normalise(record.name):
                 entry.names.append(record)
-    return {i: entry for i, entry in sorted(entries.items()) if i not in retired and entry.names}
+    return {i: entry for i, entry in sorted(entries.items()) if entry.names and not retired.get(i, False)}

@@ -99,7 +99,7 @@ class Survey:
 
 def flags(size: int) -> Flags:
     """So many zeros; pages that nothing is written to take no memory."""
-    return memoryview(np.zeros(size, dtype=np.uint8))
+    return memoryview(bytearray(size))
 
 
 def survey(path: Path, layout: Layout) -> Survey:
@@ -435,11 +435,13 @@ class SemanticTypes:
 
     def wants(self, number: int) -> bool:
         """Whether the filter wants the concept."""
-        return self._wanted[self._of_concept[number]]
+        wanted: bool = self._wanted[self._of_concept[number]]
+        return wanted
 
     def names_of(self, number: int) -> tuple[str, ...]:
         """The names of the concept's semantic types, in the order of the file."""
-        return self._shown[self._of_concept[number]]
+        shown: tuple[str, ...] = self._shown[self._of_concept[number]]
+        return shown
 
     def _read(self, path: Path, layout: Layout, known: Flags, problems: Problems) -> None:
         with_type: dict[tuple[int, bytes], int] = {}
