@@ -177,7 +177,7 @@ def _accuracy(ranks: Ranks, notes: NDArray[np.str_]) -> Accuracy:
         acc_at_20=float(np.mean(ranks <= 20)),
         # Reranking only reorders what was retrieved, so that what is among them now was among them before.
         recall_at_64=float(np.mean(ranks <= RECALL_DEPTH)),
-        mrr=float(np.mean(1 / ranks)),
+        mrr=fsum(1 / ranks) / len(ranks),
         interval=bootstrap_interval(ranks <= 1, notes),
     )
 

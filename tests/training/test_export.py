@@ -227,7 +227,7 @@ def test_what_is_not_a_model_is_told(copy: Path, tmp_path: Path) -> None:
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_told(tmp_path: Path) -> None:
     small = save(transformers.BertModel(shape(vocab_size=100)), tmp_path / "small")
-    with pytest.raises(CheckpointError, match="tokenizer has 30522 tokens, and the model only 100"):
+    with pytest.raises(CheckpointError, match=r"tokenizer has \d+ tokens, and the model only 100"):
         read_encoder(small, pooling=Pooling.MEAN)
 
 
