@@ -1,8 +1,8 @@
 """British and American spelling of medical English, as rules on letters in their place: "oedema" is "edema".
 
-The rules are those that lists of variants agree on (the SPECIALIST Lexicon's spelling variants; Merriam-Webster's
-Medical Dictionary): the digraphs ae and oe of Greek and Latin stems, -our, -re, -ise, leuco-, sulph-, aluminium. They
-know stems, not words, so that "haemoglobinuria" needs no entry; "academia", "systemic" and "poem" keep their letters.
+The rules are written by hand, not taken from a list: the digraphs ae and oe of Greek and Latin stems, -our, -re, -ise,
+leuco-, sulph-, aluminium. They know stems, not words, so that "haemoglobinuria" needs no entry; "academia", "systemic"
+and "poem" keep their letters.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from linker.spelling import american, british
 from linker.surface import normalise
 
-# Pairs as dictionaries of medical English list them.
 VARIANTS = (
     "anaemia anemia, haematuria hematuria, haemorrhagic hemorrhagic, ischaemic ischemic, hypoglycaemia hypoglycemia, "
     "leukaemia leukemia, leucocytosis leukocytosis, oedema edema, oesophagus esophagus, oestrogen estrogen, "

@@ -75,3 +75,9 @@ def test_wrong_data_is_told_by_its_field(tmp_path: Path, value: Any, told: str) 
     path.write_text(json.dumps(value))
     with pytest.raises(CheckpointError, match=rf"card\.json: {told}"):
         read_card(path)
+
+
+def test_a_recipe_on_a_card_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('base = "/home/me/runs/one"\nsource = "names/a.tsv"\n')
+    (tmp_path / "best").mkdir()
+    assert find_card(tmp_path / "best").recipe == 'base = "runs/one"\nsource = "names/a.tsv"\n'
