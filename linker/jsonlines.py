@@ -74,6 +74,8 @@ def link_line(link: Link) -> str:
         row["reason"] = str(link.nil_reason)
     if link.truncated:
         row["truncated"] = True
+    if link.expansion:
+        row["expansion"] = link.expansion
     row["candidates"] = [_candidate(candidate) for candidate in link.candidates]
     try:
         line = json.dumps(row, ensure_ascii=False)

@@ -14,7 +14,7 @@ from math import inf, isinf
 
 from linker.corpus import GoldMention
 from linker.pipeline import Linker, Options
-from linker.records import TIERS, Candidate, Link, MatchSource, RerankMode
+from linker.records import TIERS, Candidate, Link, MatchSource, Mention, RerankMode
 from linker.surface import normalise
 from linker.terminology import Terminology
 
@@ -48,9 +48,9 @@ class Outcome:
     """What became of one gold mention.
 
     position: of the mention in its note, from 0. rank: of the first right concept, from 1, infinite where it is not
-    among the candidates; exact_rank: the same among exact hits only, as the baseline without any model would have it.
-    seen: is the surface form a name in the bundle? reachable: does the bundle have a gold id? types: semantic types of
-    the gold concepts. pairs: that the cross-encoder read. answers: one for each part.
+    among the candidates; exact_rank: the same among exact hits of the mention as written, as the baseline without any
+    model has it. seen: is the surface form, as written, a name in the bundle? reachable: does the bundle have a gold
+    id? types: semantic types of the gold concepts. pairs: that the cross-encoder read. answers: one for each part.
     """
 
     note_id: str
@@ -96,7 +96,8 @@ def judge(
     outcomes = []
     for start in range(0, len(mentions), batch):
         for mention, links in linked(linker, mentions[start : start + batch], rerank=rerank):
-            outcomes.append(_outcome(terminology, concepts, positions[mention.note_id], mention, links))
+            written = [_as_written(linker, link) for link in links]
+            outcomes.append(_outcome(terminology, concepts, positions[mention.note_id], mention, links, written))
             positions[mention.note_id] += 1
         advance(min(batch, len(mentions) - start))
     return outcomes
@@ -153,6 +154,7 @@ def _outcome(
     position: int,
     mention: GoldMention,
     links: Sequence[Link],
+    written: Sequence[Link],
 ) -> Outcome:
     rows = [row for concept_id in mention.gold for row in concepts.get(concept_id, ())]
     ranks = [worst_rank(link.candidates, mention.gold) for link in links]
@@ -162,7 +164,7 @@ def _outcome(
         position=position,
         gold=mention.gold,
         rank=max(ranks),
-        exact_rank=max(_exact_rank(link.candidates, mention.gold) for link in links),
+        exact_rank=max(_exact_rank(link.candidates, mention.gold) for link in written),
         seen=all(terminology.names_equal(normalise(part.text)) for part in mention.parts),
         reachable=bool(rows),
         types=tuple(sorted({kind for row in rows for kind in terminology.semantic_types(row)})),
@@ -171,6 +173,13 @@ def _outcome(
         answers=answers,
     )
     return replace(outcome, fault=_fault(outcome, links[ranks.index(outcome.rank)]))
+
+
+def _as_written(linker: Linker, link: Link) -> Link:
+    """The link without what the context says of its abbreviations, which the baseline does not know."""
+    if not link.expansion:
+        return link
+    return linker.link([Mention(link.mention.text)], Options(top_k=RECALL_DEPTH, rerank=RerankMode.NEVER))[0]
 
 
 def _answer(link: Link) -> Answer:

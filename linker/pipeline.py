@@ -1,4 +1,4 @@
-"""The walk: mentions are normalised, encoded, retrieved for, reranked and decided, once each, in this order."""
+"""The walk: mentions are read in full, normalised, encoded, retrieved for, reranked and decided, in this order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from time import perf_counter_ns
 
+from linker.abbreviations import in_full
 from linker.bundle import Bundle, open_bundle
 from linker.bundles import DEFAULT, bundle_path
 from linker.decision import confidences, decide
@@ -106,7 +107,8 @@ class Linker:
         asked = self._resolve(options)
         for position, mention in enumerate(batch):
             mention.check(f"mentions[{position}]")
-        names = [normalise(mention.text) for mention in batch]
+        readings = in_full(batch)
+        names = [normalise(reading.text) for reading in readings]
         distinct = {name: row for row, name in enumerate(dict.fromkeys(name for name in names if name))}
 
         started = perf_counter_ns()
@@ -115,11 +117,13 @@ class Linker:
         depth = max(options.top_k, self.bundle.calibration.depth)
         found = self.bundle.retriever.retrieve(list(distinct), embeddings, depth=depth, wanted=options.filter)
         searched = perf_counter_ns()
-        candidates = self._rerank(batch, [found[distinct[name]] if name else [] for name in names], options)
+        candidates = self._rerank(readings, [found[distinct[name]] if name else [] for name in names], options)
         reranked = perf_counter_ns()
         links = [
-            self._decided(
-                mention, candidates[row], asked, truncated=bool(names[row] and truncated[distinct[names[row]]])
+            replace(
+                self._decided(mention, candidates[row], asked),
+                truncated=bool(names[row] and truncated[distinct[names[row]]]),
+                expansion="" if readings[row].text == mention.text else readings[row].text,
             )
             for row, mention in enumerate(batch)
         ]
@@ -144,7 +148,7 @@ class Linker:
         """Confidence of the first candidate as retrieved, in [0, 1]."""
         return float(confidences(candidates, self.bundle.calibration)[0])
 
-    def _decided(self, mention: Mention, candidates: Sequence[Candidate], asked: _Resolved, *, truncated: bool) -> Link:
+    def _decided(self, mention: Mention, candidates: Sequence[Candidate], asked: _Resolved) -> Link:
         sure, options = confidences(candidates, self.bundle.calibration), asked.options
         if asked.members is not None:
             candidates, sure = generalised(candidates, sure, asked.members, self.bundle.terminology)
@@ -155,7 +159,6 @@ class Linker:
             mention,
             tuple(replace(c, confidence=p, codes=codes(c.concept, asked.systems)) for c, p in shown),
             reason,
-            truncated,
         )
 
     def _resolve(self, options: Options) -> _Resolved:

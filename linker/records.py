@@ -110,12 +110,15 @@ class Link:
     """A mention and its candidates, best first; `nil_reason` says why none of them is the answer.
 
     truncated: the encoder saw only the beginning of the mention.
+    expansion: the mention with its abbreviations in full, as its context defines them, where it defines any; this was
+    linked in its place.
     """
 
     mention: Mention
     candidates: tuple[Candidate, ...]
     nil_reason: NilReason | None = None
     truncated: bool = False
+    expansion: str = ""
 
     @property
     def concept(self) -> Candidate | None:

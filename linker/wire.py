@@ -56,7 +56,7 @@ def link_request(mentions: Sequence[Mention], options: Options) -> linking_servi
 
 def result_message(link: Link, mention_id: str) -> linking_service_pb2.LinkResult:
     """What became of one mention, as a message."""
-    result = linking_service_pb2.LinkResult(mention_id=mention_id, truncated=link.truncated)
+    result = linking_service_pb2.LinkResult(mention_id=mention_id, truncated=link.truncated, expansion=link.expansion)
     candidates = [_candidate_message(candidate) for candidate in link.candidates]
     if link.nil_reason is None:
         result.match.candidates.extend(candidates)
@@ -76,7 +76,8 @@ def _link(result: linking_service_pb2.LinkResult, mention: Mention) -> Link:
     candidates = result.match.candidates if matched else result.no_match.candidates
     # A reason or a source that a newer server added is shown as the nearest one known here.
     reason = None if matched else _REASONS.get(result.no_match.reason, NilReason.BELOW_THRESHOLD)
-    return Link(mention, tuple(_candidate(candidate) for candidate in candidates), reason, result.truncated)
+    linked = tuple(_candidate(candidate) for candidate in candidates)
+    return Link(mention, linked, reason, result.truncated, result.expansion)
 
 
 def _candidate(message: common_pb2.Candidate) -> Candidate:

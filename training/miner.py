@@ -12,6 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
+from linker.abbreviations import in_full
 from linker.console import progress
 from linker.corpus import GoldMention
 from linker.errors import InvalidInput
@@ -50,7 +51,7 @@ class Miner:
         lists: dict[tuple[str, frozenset[str]], CandidateList] = {}
         for batch, found in self._retrieved(simple, lambda mention: mention.parts[0]):
             missed = [
-                (mention.parts[0].text, _first(rows, mention.gold), frozenset[str]())
+                (_read(mention.parts[0]).text, _first(rows, mention.gold), frozenset[str]())
                 for mention, candidates in zip(batch, found, strict=True)
                 if not any(_right(candidates, mention.gold))
             ]
@@ -71,7 +72,7 @@ class Miner:
         candidates: list[Candidate],
         own: Candidate | None,
     ) -> None:
-        key = (write_mention(mention.parts[0], context=self._shape.context), mention.gold)
+        key = (self._write(mention.parts[0]), mention.gold)
         gold = mention.gold | _equivalents(candidates, mention.gold)
         if key in lists:
             self.tally.repeated += 1
@@ -220,16 +221,24 @@ class Miner:
         hidden: frozenset[str] = frozenset(),
     ) -> CandidateList:
         return CandidateList(
-            mention=write_mention(mention, context=self._shape.context),
+            mention=self._write(mention),
             candidates=tuple(self._describe(candidate, hidden) for candidate in candidates),
             supports=tuple(round(candidate.support, 6) for candidate in candidates),
             right=tuple(right),
         )
 
+    def _write(self, mention: Mention) -> str:
+        return write_mention(_read(mention), context=self._shape.context)
+
     def _describe(self, candidate: Candidate, hidden: frozenset[str]) -> str:
         names = self._terminology.names(candidate.concept) if self._shape.other_names else []
         shown = [name for name in names if normalise(name) not in hidden]
         return write_candidate(candidate, names=shown, other_names=self._shape.other_names)
+
+
+def _read(mention: Mention) -> Mention:
+    """As the pipeline has it read."""
+    return in_full([mention])[0]
 
 
 def _first(rows: Mapping[str, Sequence[int]], gold: frozenset[str]) -> int | None:

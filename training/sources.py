@@ -6,7 +6,8 @@ NAMES is a folder of tables `*.names.tsv.xz` (concept id, language, name, kind, 
 code, relation), made from the releases that `SOURCES` names. Only openly licensed terminologies are taken, and of them
 English names; a code counts as exact where its release says so. Of the FDA's list of substances (UNII) those are taken
 that MeSH names too: it knows what drugs are called in shops, laboratories and other countries. `mesh-substances.tsv` is
-the other side of that: the MeSH descriptors that UNII names too.
+the other side of that: the MeSH descriptors that UNII names too. `mesh-diseases.tsv` are those of diseases and mental
+disorders, an open dictionary for gold mentions that name MeSH.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from linker.surface import normalise
 
 _LONGEST = 100  # characters; longer names are systematic ones of chemicals, which no note holds
 _CROSSWALKS = {"SCTID": "SNOMED", "mesh": "MESH", "Orphanet": "ORPHA", "NCIT": "NCIT", "DOID": "DOID"}
+_DISEASES = ("MeSHTree:C", "MeSHTree:F03")  # trees of diseases and of mental disorders
 _TAGS = ("disorder", "finding", "body structure", "procedure", "situation", "substance", "morphologic abnormality")
 
 Row = tuple[str, str, str, str]  # concept id, name, language, codes
@@ -51,7 +53,8 @@ SOURCES = {
 
 
 def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
-    """Write a TSV for each of `SOURCES`, `unii.tsv` and `mesh-substances.tsv` into `out`; how many names each has.
+    """Write a TSV for each of `SOURCES`, `unii.tsv`, `mesh-substances.tsv` and `mesh-diseases.tsv` into `out`; how many
+    names each has.
 
     Raises OSError.
     """
@@ -61,6 +64,8 @@ def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
     substances = {normalise(name) for _, name, *_ in tables["unii"]}
     shared = {concept_id for concept_id, name, *_ in tables["mesh"] if normalise(name) in substances}
     tables["mesh-substances"] = [row for row in tables["mesh"] if row[0] in shared and not _is_code(row[1])]
+    diseases = {row[0] for row in _read(folder / "mesh2024_en.xrefs.tsv.xz") if row[1].startswith(_DISEASES)}
+    tables["mesh-diseases"] = [row for row in tables["mesh"] if row[0] in diseases]
     for name, rows in tables.items():
         with (out / f"{name}.tsv").open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)

@@ -75,8 +75,9 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
 
       echo '{"mention": "heart attack"}' | linker link
 
-    In: mention, and optionally context, begin, end (code points of the mention in its context). Out: mention, outcome
-    (match, or no_match with its reason) and candidates, best first.
+    In: mention, and optionally context, begin, end (code points of the mention in its context). Abbreviations are read
+    as the context defines them, as in "chronic renal failure (CRF)". Out: mention, its expansion where there is one,
+    outcome (match, or no_match with its reason) and candidates, best first.
     """
     wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
     systems = tuple(dict.fromkeys(filter(None, (system.strip() for system in codes.split(",")))))
@@ -126,12 +127,13 @@ def links_table(
     table.add_column("found by")
     for link_ in links:
         shown = link_.candidates[: 1 if best_only else None]
+        name = f"{link_.mention.text} ({link_.expansion})" if link_.expansion else link_.mention.text
         verdict = "" if link_.nil_reason is None else f"NIL: {link_.nil_reason}"
         if verdict:
-            table.add_row(Text(link_.mention.text), Text(verdict, "yellow"))
+            table.add_row(Text(name), Text(verdict, "yellow"))
         for position, candidate in enumerate(shown):
             first = position == 0 and not verdict
-            mention = Text(link_.mention.text, "bold") if first else Text("  or" if verdict else "")
+            mention = Text(name, "bold") if first else Text("  or" if verdict else "")
             table.add_row(mention, *_cells(candidate, systems), style=None if first else "dim")
     return table
 

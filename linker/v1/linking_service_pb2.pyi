@@ -108,16 +108,18 @@ class NoMatch(_message.Message):
     def __init__(self, reason: _Optional[_Union[NilReason, str]] = ..., candidates: _Optional[_Iterable[_Union[_common_pb2.Candidate, _Mapping]]] = ...) -> None: ...
 
 class LinkResult(_message.Message):
-    __slots__ = ("mention_id", "match", "no_match", "truncated")
+    __slots__ = ("mention_id", "match", "no_match", "truncated", "expansion")
     MENTION_ID_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
     NO_MATCH_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    EXPANSION_FIELD_NUMBER: _ClassVar[int]
     mention_id: str
     match: Match
     no_match: NoMatch
     truncated: bool
-    def __init__(self, mention_id: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., no_match: _Optional[_Union[NoMatch, _Mapping]] = ..., truncated: bool = ...) -> None: ...
+    expansion: str
+    def __init__(self, mention_id: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., no_match: _Optional[_Union[NoMatch, _Mapping]] = ..., truncated: bool = ..., expansion: _Optional[str] = ...) -> None: ...
 
 class LinkMentionsResponse(_message.Message):
     __slots__ = ("results", "provenance", "timing")

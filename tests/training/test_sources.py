@@ -24,6 +24,8 @@ def folder(path: Path, **tables: str) -> Path:
             stream.write(tables.get(part, ""))
     with lzma.open(path / "mondo_en.xrefs.tsv.xz", "wt") as stream:
         stream.write("MONDO:1\tmesh:D1\texactMatch\nMONDO:1\tUMLS:C1\texactMatch\nMONDO:1\tmesh:D9\tcloseMatch\n")
+    with lzma.open(path / "mesh2024_en.xrefs.tsv.xz", "wt") as stream:
+        stream.write("MESH:D1\tMeSHTree:D02.3\ttree\nMESH:D2\tMeSHTree:C23.8\ttree\n")
     with lzma.open(path / "unii.txt.xz", "wt") as stream:
         stream.write(UNII)
     return path
@@ -32,7 +34,8 @@ def folder(path: Path, **tables: str) -> Path:
 def test_the_tables_are_what_linker_build_reads(tmp_path: Path) -> None:
     names = folder(
         tmp_path / "names",
-        mesh2024_en="MESH:D1\ten\tFeverin\tPT\t\nMESH:D1\ten\tFEVERIN\tSY\t\nMESH:D1\tes\tFeverina\tSY\t\n",
+        mesh2024_en="MESH:D1\ten\tFeverin\tPT\t\nMESH:D1\ten\tFEVERIN\tSY\t\nMESH:D1\tes\tFeverina\tSY\t\n"
+        "MESH:D2\ten\tDry Fever\tPT\t\n",
         mondo_en="MONDO:1\ten\tfever, dry\tPT\t\nMONDO:1\ten\tdry fever\tSY\t\n",
         snomed_gps_en="SNOMED:1\ten\tFever (finding)\tFSN\t\nSNOMED:1\ten\tFever (dry)\tPT\t\n",
         ordo_2018="Orphanet:7\ten\tRare fever\tPT\t\n",
@@ -41,12 +44,13 @@ def test_the_tables_are_what_linker_build_reads(tmp_path: Path) -> None:
     records = {name: list(read(tmp_path / "out" / f"{name}.tsv").records) for name, n in counts.items() if n}
     spelled = {name: [r.name for r in rows if isinstance(r, Name)] for name, rows in records.items()}
     assert spelled == {
-        "mesh": ["Feverin"],  # once after normalisation, and English only
+        "mesh": ["Feverin", "Dry Fever"],  # once after normalisation, and English only
         "mondo": ["fever, dry", "dry fever"],
         "snomed-gps": ["Fever", "Fever (dry)"],  # the semantic tag goes, other brackets stay
         "orphanet": ["Rare fever"],
         "unii": ["ZORVEX", "FEVERIN", "ZX-12"],  # only what MeSH names too, without registry numbers
         "mesh-substances": ["Feverin"],  # what UNII names too
+        "mesh-diseases": ["Dry Fever"],  # by its place in the tree
     }
     codes = [(r.concept_id, r.system, r.code, r.relation) for r in records["mondo"] if isinstance(r, Code)]
     assert codes == [("MONDO:1", "MESH", "D1", "skos:exactMatch")]

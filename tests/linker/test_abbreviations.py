@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linker import Linker, Mention
+from linker.abbreviations import definitions, expand, in_full
+from linker.corpus import GoldMention
+from linker.outcomes import judge
+
+
+@pytest.mark.parametrize(
+    ("text", "defined"),
+    [
+        ("Chronic renal failure (CRF) since May.", {"CRF": "Chronic renal failure"}),
+        ("on CPAP (continuous positive airway pressure)", {"CPAP": "continuous positive airway pressure"}),
+        ("an ataxia-telangiectasia [A-T] carrier", {"A-T": "ataxia-telangiectasia"}),
+        ("non-small cell lung cancer (NSCLC; n = 12)", {"NSCLC": "non-small cell lung cancer"}),
+        ("infarto agudo de miocardio (IAM)", {"IAM": "infarto agudo de miocardio"}),
+        ("type 2 diabetes mellitus\n(T2DM)", {"T2DM": "type 2 diabetes mellitus"}),
+        ("glucose-6-phosphate dehydrogenase (G6PD) deficiency", {"G6PD": "glucose-6-phosphate dehydrogenase"}),
+        ("heart failure (HF), later hay fever (HF)", {"HF": "heart failure"}),  # as it does first
+        ("cold sores (mild)", {}),  # no capital
+        ("Seen for chronic pain. Renal failure (CRF)", {}),  # not over the end of a sentence
+        ("patients (CRF)", {}),
+        ("(CRF) (HF)", {}),
+        ("the MI (MI)", {}),  # says nothing
+        ("", {}),
+    ],
+)
+def test_definitions(text: str, defined: dict[str, str]) -> None:
+    assert definitions(text) == defined
+
+
+@pytest.mark.parametrize(
+    ("mention", "full"),
+    [
+        ("CRF", "chronic renal failure"),
+        ("CRFs", "chronic renal failure"),
+        ("end-stage CRF, severe", "end-stage chronic renal failure, severe"),
+        ("chronic renal failure (CRF)", "chronic renal failure"),
+        ("crf", "crf"),  # as defined, to the letter
+        ("CRFX", "CRFX"),
+        ("A-T", "ataxia-telangiectasia"),
+        ("A", "A"),
+    ],
+)
+def test_expand(mention: str, full: str) -> None:
+    defined = {"CRF": "chronic renal failure", "A-T": "ataxia-telangiectasia"}
+    assert expand(mention, defined) == full
+    assert expand(mention, {}) == mention
+
+
+@given(st.text("ABab ()[].;-\n1", max_size=80))
+def test_a_long_form_stands_in_the_text_and_spells_its_short_form(text: str) -> None:
+    for short_form, long_form in definitions(text).items():
+        assert long_form in " ".join(text.split())
+        letters = iter(long_form.lower())
+        assert all(letter in letters for letter in short_form.lower() if letter.isalnum())
+        assert long_form[0].lower() == short_form[0].lower() or "-" in long_form.split()[0]
+
+
+def test_the_place_in_the_context_stays() -> None:
+    context = "Heart attack (HA); HA again"
+    assert in_full([Mention("HA", context, 19, 21)]) == [Mention("Heart attack", context, 19, 21)]
+
+
+def test_a_mention_is_linked_as_its_context_defines_it(linker: Linker) -> None:
+    context = "Known type 2 diabetes (TD). TD is well controlled."
+    alone, defined, whole = linker.link([Mention("TD"), Mention("TD", context, 28, 30), Mention("type 2 diabetes")])
+    assert defined.expansion == "type 2 diabetes"
+    assert alone.expansion == whole.expansion == ""
+    assert [c.concept_id for c in defined.candidates] == [c.concept_id for c in whole.candidates]
+    assert defined.candidates[0].confidence == whole.candidates[0].confidence
+    assert alone.candidates[0].confidence < whole.candidates[0].confidence
+
+
+def test_the_exact_baseline_takes_the_mention_as_written(linker: Linker) -> None:
+    concept = linker.link(["type 2 diabetes"])[0].candidates[0].concept_id
+    gold = GoldMention("n", (Mention("TD", "type 2 diabetes (TD)", 17, 19),), frozenset({concept}))
+    (outcome,) = judge(linker, [gold])
+    assert outcome.right
+    assert outcome.exact_rank > 1
+    assert not outcome.seen
