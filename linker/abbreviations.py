@@ -2,8 +2,9 @@
 
 The algorithm of Schwartz and Hearst (A simple algorithm for identifying abbreviation definitions in biomedical text,
 PSB 2003): beside a bracket stand a short form and a long form; read from the right, each letter and digit of the short
-form is found in the long form, its first at the beginning of a word. Beyond the paper a short form has a capital
-letter, so that "cold sores (mild)" defines nothing, and a definition does not reach back over a sentence or paragraph.
+form is found in the long form, its first at the beginning of a word. Beyond the paper, words whose initials it is
+go before any others; a short form has a capital letter, so that "cold sores (mild)" defines nothing; and a definition
+does not reach back over a sentence or paragraph.
 """
 
 from __future__ import annotations
@@ -78,10 +79,12 @@ def _is_short_form(text: str) -> bool:
 
 
 def _long_form(short_form: str, text: str) -> str:
-    """The shortest end of `text` that spells out `short_form`; empty where none does."""
-    place = len(text)
+    """The end of `text` that spells out `short_form`: by its initials, or else the shortest; empty where none does."""
     letters = [letter for letter in short_form.lower() if letter.isalnum()]
-    lower = text.lower()
+    initials = text.split()[-len(letters) :]
+    if len(initials) > 1 and [word[0].lower() for word in initials] == letters:
+        return " ".join(initials)
+    place, lower = len(text), text.lower()
     if len(lower) != len(text):  # a few letters change their number with their case
         return ""
     for position in range(len(letters) - 1, -1, -1):

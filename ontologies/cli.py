@@ -257,6 +257,11 @@ def _report_joined(joined: Joined, out: Path) -> None:
     if any(told.values()):
         counted = " and ".join(f"{count:,} {kind}" for kind, count in told.items() if count)
         _say(f"{counted} of concepts that no source defines were left out")
+    if joined.alternates:
+        _say(
+            f"{joined.alternates:,} ids have the very same names as another and became alternates of one concept, "
+            "as in 114480|D001943; with --prefix they stay apart"
+        )
     if joined.unions is None:
         return
     conflicts = out.with_name(f"{out.name}.conflicts.tsv")

@@ -1,7 +1,8 @@
 """Spilled records to the tables of a bundle, by a database that sorts and joins more than memory holds.
 
-The home of DuckDB, with `ontologies.uniting` and `ontologies.changes`. Every order is total (`seq`, the place of a
-record among those of its kind, settles it), so that neither threads nor memory decide what is written.
+The home of DuckDB, with `ontologies.alternates`, `ontologies.uniting` and `ontologies.changes`. Every order is total
+(`seq`, the place of a record among those of its kind, settles it), so that neither threads nor memory decide what is
+written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from linker.terminology import TABLES, map_table, write_table
+from ontologies.alternates import join_alternates
 from ontologies.errors import BuildError, SourceError
 from ontologies.hierarchy import below_cycles, check_parents, find_cycle, missing_parent, spelled
 from ontologies.matches import Unions
@@ -170,11 +172,13 @@ class Joined:
     """What became of the records beside the tables.
 
     unclaimed_names, unclaimed_codes: told by a source that defines no concept, of concepts that no source defines;
-    they are left out. unions: which concepts became one; None where none were to.
+    they are left out. alternates: bare ids that became part of one, see `ontologies.alternates`. unions: which concepts
+    became one; None where none were to.
     """
 
     unclaimed_names: int
     unclaimed_codes: int
+    alternates: int
     unions: Unions | None
 
 
@@ -198,6 +202,7 @@ def join(
     books = {"source": pa.array(origins), "term_type": pa.array([str(term_type) for term_type in TermType])}
     try:
         with _database(folder, threads) as database:
+            alternates = join_alternates(database)
             unions = unite_concepts(database, paths=paths, origins=origins) if merge else None
             _check_parents(database, paths, problems)
             names, codes = _check_names(database, paths, problems)
@@ -212,7 +217,7 @@ def join(
             _join_parts(folder / name)
     except (duckdb.Error, OSError, ValueError) as error:  # ValueError: see `write_table`
         raise BuildError(f"{folder}: cannot join the records: {error}") from error
-    return Joined(names, codes, unions)
+    return Joined(names, codes, alternates, unions)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from linker.outcomes import judge
         ("on CPAP (continuous positive airway pressure)", {"CPAP": "continuous positive airway pressure"}),
         ("an ataxia-telangiectasia [A-T] carrier", {"A-T": "ataxia-telangiectasia"}),
         ("non-small cell lung cancer (NSCLC; n = 12)", {"NSCLC": "non-small cell lung cancer"}),
+        ("attenuated adenomatous polyposis coli (AAPC)", {"AAPC": "attenuated adenomatous polyposis coli"}),
         ("infarto agudo de miocardio (IAM)", {"IAM": "infarto agudo de miocardio"}),
         ("type 2 diabetes mellitus\n(T2DM)", {"T2DM": "type 2 diabetes mellitus"}),
         ("glucose-6-phosphate dehydrogenase (G6PD) deficiency", {"G6PD": "glucose-6-phosphate dehydrogenase"}),
