@@ -30,6 +30,7 @@ from ontologies.readers.sssom import is_sssom, read_sssom
 from ontologies.readers.tables import read_tables
 from ontologies.readers.tabular import read_tabular
 from ontologies.readers.umls import is_umls, read_umls
+from ontologies.readers.unii import is_unii, read_unii
 from ontologies.records import Source
 
 
@@ -123,6 +124,7 @@ FORMATS = (
     Format("MeSH in ASCII (.bin)", is_mesh_ascii, read_mesh_ascii, ("languages", "semantic_types")),
     Format("SSSOM mappings (.tsv)", is_sssom, read_sssom, ("sources",)),
     Format("Babelon translations and synonym templates (.tsv)", is_babelon, read_babelon, ("languages", "suppressed")),
+    Format("FDA substance names (UNII_Names.txt)", is_unii, read_unii, ("term_types",)),
     Format("a folder of neutral tables", _is_tables, _read_tables),
     Format(
         "SNOMED CT RF2 (a folder or .zip file of a release)",
