@@ -16,7 +16,7 @@ from typing import Any
 
 from linker.errors import BundleCorrupt, BundleError, BundleMismatch
 
-FORMAT = 3  # of the files, and of what they hold: names as `linker.surface` normalises them
+FORMAT = 4  # of the files, and of what they hold: names as `linker.surface` normalises them
 MANIFEST = "manifest.json"
 
 

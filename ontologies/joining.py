@@ -87,7 +87,7 @@ _CONCEPTS = """
 # Of names that are the same, the one of the most telling type; `first` is the place of the first of them.
 _KEPT = """
     CREATE TABLE kept AS
-    SELECT c.rowid::INTEGER AS concept, c.retired, n.name, n.key, n.language, n.rank, n.origin,
+    SELECT c.rowid::INTEGER AS concept, c.retired, n.name, n.key, n.respelled, n.language, n.rank, n.origin,
         min(n.seq) OVER (PARTITION BY c.rowid, n.key, n.language) AS first
     FROM name n JOIN concepts c USING (concept_id)
     WHERE n.key <> ''
@@ -95,12 +95,13 @@ _KEPT = """
 """
 _NAMES = """
     CREATE TABLE names AS
-    SELECT name, concept, language, rank, origin, key FROM kept WHERE NOT retired
+    SELECT name, concept, language, rank, origin, key, respelled FROM kept WHERE NOT retired
     ORDER BY concept, rank, key, language
 """
 _CODES = """
     CREATE TABLE codes AS
-    SELECT c.rowid::INTEGER AS concept, system, code, relation, arg_min(origin, seq) AS source
+    SELECT c.rowid::INTEGER AS concept, system, code, relation,
+        arg_min(origin, seq) AS source, arg_min_null(confidence, seq) AS confidence
     FROM code JOIN concepts c USING (concept_id) GROUP BY ALL ORDER BY concept, system, code, relation
 """
 _BROADER = """
@@ -124,8 +125,12 @@ _CIRCULAR = """
 """
 _WRITTEN = {
     "names.arrow": "SELECT name, concept, language, rank AS term_type, origin AS source FROM names ORDER BY rowid",
-    "exact.arrow": "SELECT key AS normalised, rowid AS name FROM names ORDER BY key, rowid",
-    "crosswalk.arrow": "SELECT concept, system, code, relation, source FROM codes ORDER BY rowid",
+    "exact.arrow": """
+        SELECT key AS normalised, rowid AS name, 0::TINYINT AS respelled FROM names
+        UNION ALL SELECT unnest(respelled), rowid, 1 FROM names
+        ORDER BY normalised, respelled, name
+    """,
+    "crosswalk.arrow": "SELECT concept, system, code, relation, source, confidence FROM codes ORDER BY rowid",
     "codes.arrow": "SELECT rowid AS row FROM codes ORDER BY system, code, rowid",
     "hierarchy.arrow": """
         SELECT coalesce(up.rows, []) AS parents, coalesce(down.rows, []) AS children

@@ -1,9 +1,9 @@
 """Reads the FDA's list of substance names, UNII_Names_DATE.txt of https://precision.fda.gov/uniisearch/archive.
 
-Tab-separated, a header first: Name, TYPE (of: official, cn: common, bn: brand, sys: systematic, cd: code of a laboratory
-or a registry), UNII, Display Name (PT in older files). A concept is `UNII:R16CO5Y76E`, its preferred name the display
-name. A name may end in the list that it is from, "ASPIRIN [USP-RS]", which is no part of it. All names count as English:
-those in Latin and the languages of pharmacopoeias are not told apart.
+Tab-separated, a header first: Name, TYPE (of: official, cn: common, bn: brand, sys: systematic, cd: code of a
+laboratory or a registry), UNII, Display Name (PT in older files). A concept is `UNII:R16CO5Y76E`, its preferred name
+the display name. A name may end in the list that it is from, "ASPIRIN [USP-RS]", which is no part of it. All names
+count as English: those in Latin and the languages of pharmacopoeias are not told apart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DISPLAYED = ("Display Name", "PT")
 _UNII = re.compile(r"[0-9A-Z]{10}")
 _LIST = re.compile(r"\s+\[[^\[\]]*\]$")
 _DATE = re.compile(r"(\d{1,2})-?([A-Z][a-z]{2})-?(\d{4})")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def is_unii(_: Path, head: bytes) -> bool:
@@ -79,9 +79,7 @@ def _records(path: Path, table: HeadedTable, displayed: str, options: Options) -
         if code not in known:
             known.add(code)
             yield Concept(concept_id=concept_id, line=line)
-            yield Name(
-                concept_id=concept_id, name=shown, language=LANGUAGE, term_type=TermType.PREFERRED, line=line
-            )
+            yield Name(concept_id=concept_id, name=shown, language=LANGUAGE, term_type=TermType.PREFERRED, line=line)
         if name != shown and (not options.term_types or row["TYPE"] in options.term_types):
             yield Name(concept_id=concept_id, name=name, language=LANGUAGE, line=line)
 

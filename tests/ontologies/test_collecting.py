@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linker.accents import unaccented
 from linker.surface import normalise
-from linker.terminology import TABLES
+from linker.terminology import CROSSWALK_SCHEMA, TABLES
 from ontologies import joining, spilling
 from ontologies.collecting import UNDETERMINED, Tables, collect
 from ontologies.errors import BuildError, SourceError
@@ -37,6 +38,7 @@ codes = st.builds(
     code=st.sampled_from(["1", "10", "2"]),
     relation=st.sampled_from(["skos:exactMatch", "skos:closeMatch"]),
     source=st.sampled_from(["", "X"]),
+    confidence=st.sampled_from([None, 0.5, 1.0]),
 )
 texts = st.lists(st.sampled_from(["b", "a", "c"]), max_size=3).map(tuple)
 
@@ -89,17 +91,20 @@ def expected(given: list[tuple[Record, str]]) -> dict[str, list[dict[str, Any]]]
                 "retired": retired,
             }
         )
-        origins: dict[tuple[str, str, str], str] = {}
+        origins: dict[tuple[str, str, str], tuple[str, float | None]] = {}
         for code, origin in given:
             if isinstance(code, Code) and code.concept_id == concept_id:
-                origins.setdefault((code.system, code.code, code.relation), code.source or origin)
+                key = (code.system, code.code, code.relation)
+                origins.setdefault(key, (code.source or origin, code.confidence))
         found["crosswalk"] += [
-            dict(zip(("concept", "system", "code", "relation", "source"), (row, *key, origin), strict=True))
-            for key, origin in sorted(origins.items())
+            dict(zip((*CROSSWALK_SCHEMA.names,), (row, *key, *told), strict=True))
+            for key, told in sorted(origins.items())
         ]
         for (key, spoken), (name, origin) in sorted(kept.items(), key=lambda i: (i[1][0].term_type.rank, i[0])):
             if not retired:
-                found["exact"].append({"normalised": key, "name": len(found["names"])})
+                for text in (key, *unaccented(key)):
+                    entry = {"normalised": text, "name": len(found["names"]), "respelled": text != key}
+                    found["exact"].append(entry)
                 found["names"].append(
                     {
                         "name": name.name,
@@ -109,7 +114,7 @@ def expected(given: list[tuple[Record, str]]) -> dict[str, list[dict[str, Any]]]
                         "source": name.source or origin,
                     }
                 )
-    found["exact"].sort(key=lambda entry: (entry["normalised"], entry["name"]))
+    found["exact"].sort(key=lambda entry: (entry["normalised"], entry["respelled"], entry["name"]))
     return found
 
 
