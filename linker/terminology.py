@@ -353,7 +353,7 @@ class Terminology:
         begin, end = self._exact.range(normalised)
         while begin < end and self._respelled[end - 1].as_py():
             end -= 1
-        return self._exact_names[begin:end].tolist()
+        return [int(row) for row in self._exact_names[begin:end]]
 
     def names_alike(self, normalised: str) -> list[int]:
         """As `names_equal`; if that are none, rows of the names that differ in accents alone (`linker.accents`)."""

@@ -257,6 +257,8 @@ def _report_joined(joined: Joined, out: Path) -> None:
     if any(told.values()):
         counted = " and ".join(f"{count:,} {kind}" for kind, count in told.items() if count)
         _say(f"{counted} of concepts that no source defines were left out")
+    if joined.nameless:
+        _say(f"{joined.nameless:,} retired concepts that have no name were left out")
     if joined.unions is None:
         return
     conflicts = out.with_name(f"{out.name}.conflicts.tsv")

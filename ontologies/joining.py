@@ -75,9 +75,11 @@ _UNDEFINED = """
     SELECT concept_id, arg_min(path, (NOT named, seq)), arg_min(line, (NOT named, seq)), true AS undefined
     FROM stray WHERE defines GROUP BY concept_id
     UNION ALL
-    SELECT concept_id, path, line, false FROM defined ANTI JOIN told USING (concept_id)
+    SELECT concept_id, path, line, false FROM defined ANTI JOIN told USING (concept_id) WHERE NOT retired
     ORDER BY concept_id
 """
+# What is obsolete may have lost its name (OBO Flat File Format 1.4 asks for none): there is nothing to show or to link.
+_NAMELESS = "SELECT count(*) FROM defined ANTI JOIN told USING (concept_id) WHERE retired"
 _UNCLAIMED = "SELECT count(*) FILTER (named), count(*) FILTER (NOT named) FROM stray WHERE NOT defines"
 _CONCEPTS = """
     CREATE TABLE concepts AS
@@ -175,11 +177,13 @@ class Joined:
     """What became of the records beside the tables.
 
     unclaimed_names, unclaimed_codes: told by a source that defines no concept, of concepts that no source defines;
-    they are left out. unions: which concepts became one; None where none were to.
+    they are left out. nameless: retired concepts without a name, left out too. unions: which concepts became one; None
+    where none were to.
     """
 
     unclaimed_names: int
     unclaimed_codes: int
+    nameless: int
     unions: Unions | None
 
 
@@ -205,7 +209,7 @@ def join(
         with _database(folder, threads) as database:
             unions = unite_concepts(database, paths=paths, origins=origins) if merge else None
             _check_parents(database, paths, problems)
-            names, codes = _check_names(database, paths, problems)
+            names, codes, nameless = _check_names(database, paths, problems)
             _check_replacements(database, paths, problems)
             for statement in (_CONCEPTS, _KEPT, _NAMES, _CODES, _BROADER):
                 database.execute(statement)
@@ -217,7 +221,7 @@ def join(
             _join_parts(folder / name)
     except (duckdb.Error, OSError, ValueError) as error:  # ValueError: see `write_table`
         raise BuildError(f"{folder}: cannot join the records: {error}") from error
-    return Joined(names, codes, unions)
+    return Joined(names, codes, nameless, unions)
 
 
 @contextmanager
@@ -262,10 +266,10 @@ def _check_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], pr
     )
 
 
-def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> tuple[int, int]:
+def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> tuple[int, int, int]:
     """Every id that is named or coded is a concept, and every concept has a name; in the order of the ids.
 
-    Gives how many names and codes have no concept although nothing is wrong, see `Joined`.
+    Gives how many names and codes have no concept, and retired concepts no name, although nothing is wrong (`Joined`).
     """
     database.execute(_TOLD)
     database.execute(_STRAY)
@@ -278,8 +282,8 @@ def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], prob
             message = f"{concept_id!r} has no name; expected at least one"
             error = SourceError(message, path=paths[path], line=line or None, field="name")
             problems.found("concepts without a name", error)
-    [(names, codes)] = database.execute(_UNCLAIMED).fetchall()
-    return names, codes
+    [(names, codes)], [(nameless,)] = (database.execute(query).fetchall() for query in (_UNCLAIMED, _NAMELESS))
+    return names, codes, nameless
 
 
 def _check_replacements(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> None:

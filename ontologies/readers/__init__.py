@@ -15,6 +15,7 @@ from ontologies.readers.fhir_conceptmap import read_fhir_conceptmap
 from ontologies.readers.fhir_resource import resource_type
 from ontologies.readers.fhir_valueset import read_fhir_valueset
 from ontologies.readers.files import first_bytes, uncompressed_name
+from ontologies.readers.gnuhealth import is_gnuhealth, read_gnuhealth
 from ontologies.readers.icd10cm import is_icd10cm, read_icd10cm
 from ontologies.readers.loinc import is_loinc, read_loinc
 from ontologies.readers.mesh import is_mesh_xml, read_mesh_xml
@@ -106,6 +107,12 @@ FORMATS = (
     Format("UMLS Metathesaurus (a folder with MRCONSO.RRF)", is_umls, read_umls, _EVERY_FILTER),
     Format("RxNorm (a folder with RXNCONSO.RRF)", is_rxnorm, read_rxnorm, _EVERY_FILTER),
     Format("ICD-10-CM (tabular list .xml, order file .txt)", is_icd10cm, read_icd10cm, ("languages",)),
+    Format(
+        "ICD-10 and ICD-11 of GNU Health (a folder or tar archive with data/diseases.xml)",
+        is_gnuhealth,
+        read_gnuhealth,
+        ("languages", "semantic_types"),
+    ),
     Format("LOINC (Loinc.csv, or a folder with it)", is_loinc, read_loinc, ("languages", "semantic_types")),
     Format(
         "OMOP vocabularies (CONCEPT.csv, or a folder with it)",

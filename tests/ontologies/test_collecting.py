@@ -265,3 +265,16 @@ def test_nothing_of_the_work_is_left_but_the_tables() -> None:
         tables = collect([source(DEFINED)], folder=Path(folder) / "tables")
         assert {path.suffix for path in (Path(folder) / "tables").iterdir()} == {".arrow"}
     assert tables.names["name"].to_pylist() == ["heart"]
+
+
+def test_a_retired_concept_without_a_name_is_left_out_and_counted() -> None:
+    records = [
+        Concept(concept_id="A:0"),
+        Name(concept_id="A:0", name="x"),
+        Concept(concept_id="A:1", retired=True),
+        Replacement(concept_id="A:1", replaced_by="A:0"),
+    ]
+    tables = collect([source(records)])
+    assert tables.concepts["concept_id"].to_pylist() == ["A:0"]
+    assert tables.replacements["concept_id"].to_pylist() == ["A:1"]
+    assert tables.joined.nameless == 1
