@@ -11,7 +11,7 @@ from ontologies.errors import SourceError
 from ontologies.readers import read
 from ontologies.readers.circles import CIRCULAR
 from ontologies.readers.options import Options, Problems
-from ontologies.readers.rrf.metathesaurus import STRANGER
+from ontologies.readers.rrf.layout import STRANGER
 from ontologies.records import Code, Concept, Name, Replacement, TermType
 
 SNOMED, MESH, SPANISH = "SNOMEDCT_US", "MSH", "MSHSPA"

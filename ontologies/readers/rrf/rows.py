@@ -19,6 +19,8 @@ from ontologies.errors import SourceError
 from ontologies.readers.files import BOM, COMPRESSIONS, read_raw_lines
 from ontologies.readers.options import Problems
 
+NOT_UTF8 = "text that is not UTF-8"  # what is left out for that is counted under this name
+
 Line = tuple[int, bytes]
 Row = tuple[int, list[bytes]]
 
@@ -96,11 +98,16 @@ def rows(
 
 def text(fields: list[bytes], column: int, columns: tuple[str, ...], path: Path, number: int) -> str:
     """A field as text. Raises `SourceError` where it is not UTF-8."""
+    return decoded(fields[column], path, number, columns[column])
+
+
+def decoded(raw: bytes, path: Path, line: int, field: str) -> str:
+    """Bytes of a field as text. Raises `SourceError` where they are not UTF-8."""
     try:
-        return fields[column].decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
-        came = f"the byte 0x{fields[column][error.start]:02x} at byte {error.start + 1} of the field"
-        raise SourceError(f"expected UTF-8, got {came}", path=path, line=number, field=columns[column]) from None
+        came = f"the byte 0x{raw[error.start]:02x} at byte {error.start + 1} of the field"
+        raise SourceError(f"expected UTF-8, got {came}", path=path, line=line, field=field) from None
 
 
 def sorted_lines(path: Path, key: Callable[[bytes], int]) -> Iterator[Line]:
