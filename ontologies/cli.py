@@ -271,12 +271,13 @@ def _report_joined(joined: Joined, out: Path) -> None:
 
 
 def _report(problems: Problems) -> None:
-    for kind, count in sorted(problems.counts.items()):
-        examples = problems.examples[kind]
-        shown = ":" if len(examples) == count else f", the first {len(examples)} of them:"
-        _say(f"left out, {kind}: {count:,}{shown}")
-        for error in examples:
-            _say(f"  {error}")
+    for told, counts in (("left out", problems.counts), ("read all the same", problems.remarks)):
+        for kind, count in sorted(counts.items()):
+            examples = problems.examples.get(kind, [])
+            shown = "" if not examples else ":" if len(examples) == count else f", the first {len(examples)} of them:"
+            _say(f"{told}, {kind}: {count:,}{shown}")
+            for error in examples:
+                _say(f"  {error}")
 
 
 def _read(path: str, options: Options) -> Source:

@@ -146,8 +146,8 @@ class Metathesaurus:
         """The rows of each concept together. Releases have them so; an export of a database may not."""
         if self.found.together:
             return None
-        if self.path.suffix in COMPRESSIONS:
-            message = "expected the rows of a concept together, got them apart (decompressed, the file can be read)"
+        if self.path.suffix in COMPRESSIONS or len(rrf.parts(self.path)) > 1:
+            message = "expected the rows of a concept together, got them apart (as one plain file they can be read)"
             raise SourceError(message, path=self.path, field="CUI")
         return rrf.sorted_lines(self.path, lambda line: self._layout.number(line.partition(b"|")[0]))
 
