@@ -66,7 +66,8 @@ def collect(
 
     folder: to be made for the tables and what they are made from; a temporary one if None. language: of names whose
     source does not say. lenient: leave out, and count, parents and concepts that no source defines, concepts without a
-    name and replacements in a circle, instead of refusing them. merge: concepts that exact matches join become one.
+    name, parents and replacements in a circle, instead of refusing them. merge: concepts that exact matches join become
+    one.
 
     Raises `SourceError` (those, or what a reader found), or `BuildError` (nothing to link to, or no space).
     """

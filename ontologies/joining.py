@@ -22,6 +22,7 @@ from linker.terminology import TABLES, map_table, write_table
 from ontologies.errors import BuildError, SourceError
 from ontologies.hierarchy import below_cycles, check_parents, find_cycle, missing_parent, spelled
 from ontologies.matches import Unions
+from ontologies.readers.circles import CIRCULAR, in_circles
 from ontologies.readers.options import Problems
 from ontologies.records import Concept, TermType
 from ontologies.spilling import SCHEMAS
@@ -48,7 +49,7 @@ _EDGES = """
     FROM parent p JOIN defined child USING (concept_id) JOIN defined above ON above.concept_id = p.parent
 """
 _EDGES_AMONG = """
-    SELECT p.concept_id, p.parent, p.path, p.line
+    SELECT p.concept_id, p.parent, p.path, p.line, p.seq, child.rowid, above.rowid
     FROM parent p JOIN defined child USING (concept_id) JOIN defined above ON above.concept_id = p.parent
     SEMI JOIN suspects s ON s.row = child.rowid SEMI JOIN suspects t ON t.row = above.rowid
     ORDER BY child.first, p.seq
@@ -109,7 +110,8 @@ _CODES = """
 _BROADER = """
     CREATE TABLE broader AS
     SELECT DISTINCT child.rowid::INTEGER AS child, above.rowid::INTEGER AS parent
-    FROM parent p JOIN concepts child USING (concept_id) JOIN concepts above ON above.concept_id = p.parent
+    FROM (FROM parent ANTI JOIN circular_parent USING (seq)) p
+        JOIN concepts child USING (concept_id) JOIN concepts above ON above.concept_id = p.parent
 """
 # A replacement goes from child to parent, as concepts do.
 _REPLACED = """
@@ -156,7 +158,8 @@ _WRITTEN = {
             SELECT concept_id, list(parent ORDER BY first) AS parents
             FROM (
                 SELECT p.concept_id, p.parent, min(p.seq) AS first
-                FROM parent p SEMI JOIN concepts c ON c.concept_id = p.parent GROUP BY ALL
+                FROM (FROM parent ANTI JOIN circular_parent USING (seq)) p
+                    SEMI JOIN concepts c ON c.concept_id = p.parent GROUP BY ALL
             ) GROUP BY concept_id
         )
         SELECT concept_id, coalesce(preferred, other, first_name) AS preferred_name,
@@ -260,10 +263,25 @@ def _check_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], pr
         error = missing_parent(concept_id, parent, path=paths[path], line=line)
         problems.found("parents that no source defines", error)
     _suspect(database, _EDGES, "defined")
-    check_parents(
-        (Concept(concept_id=concept_id, parents=(parent,), line=line), paths[path])
-        for concept_id, parent, path, line in _rows(database, _EDGES_AMONG)
-    )
+    left_out = _circular_parents(database, paths, problems) if problems.lenient else []
+    database.register("left_out", pa.table({"seq": pa.array(left_out, pa.int64())}))
+    database.execute("CREATE TABLE circular_parent AS FROM left_out")
+    if not problems.lenient:
+        check_parents(
+            (Concept(concept_id=concept_id, parents=(parent,), line=line), paths[path])
+            for concept_id, parent, path, line, *_ in _rows(database, _EDGES_AMONG)
+        )
+
+
+def _circular_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> list[int]:
+    """The parents that lie in circles, of which none can be said to be the broader: by their `seq`."""
+    rows = list(_rows(database, _EDGES_AMONG))
+    edges = np.array([row[-2:] for row in rows], dtype=np.int64).reshape(-1, 2)
+    circular = [row for row, is_circular in zip(rows, in_circles(edges[:, 0], edges[:, 1]), strict=True) if is_circular]
+    for concept_id, parent, path, line, *_ in circular:
+        message = f"expected no concept to be its own ancestor, got {parent} above {concept_id} and below it"
+        problems.found(CIRCULAR, SourceError(message, path=paths[path], line=line or None, field="parents"))
+    return [row[-3] for row in circular]
 
 
 def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> tuple[int, int, int]:

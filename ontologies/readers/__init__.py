@@ -50,7 +50,7 @@ class Format:
 
 
 def _read_tabular(path: Path, options: Options) -> Source:
-    return read_tabular(path, language=options.language, prefix=options.prefix)
+    return read_tabular(path, language=options.language, prefix=options.prefix, problems=options.problems)
 
 
 def _read_obo(path: Path, options: Options) -> Source:

@@ -77,7 +77,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Each line with its 1-based number and its ending. Only a newline ends a line, as in every format read here."""
     for number, line in read_raw_lines(path):
-        yield number, _decode(line, path, number)
+        yield number, decoded_line(line, path, number)
 
 
 def read_raw_lines(*paths: Path) -> Iterator[tuple[int, bytes]]:
@@ -121,7 +121,8 @@ def _unreadable(path: Path, error: Exception, *, line: int | None = None) -> Sou
     return SourceError(message, path=path, line=line)
 
 
-def _decode(line: bytes, path: Path, number: int) -> str:
+def decoded_line(line: bytes, path: Path, number: int) -> str:
+    """A line as text. Raises `SourceError` where it is not UTF-8."""
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:

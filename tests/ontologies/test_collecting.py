@@ -278,3 +278,14 @@ def test_a_retired_concept_without_a_name_is_left_out_and_counted() -> None:
     assert tables.concepts["concept_id"].to_pylist() == ["A:0"]
     assert tables.replacements["concept_id"].to_pylist() == ["A:1"]
     assert tables.joined.nameless == 1
+
+
+def test_a_lenient_build_keeps_the_parents_outside_of_a_circle() -> None:
+    records: list[Record] = [
+        Concept(concept_id=f"A:{n}", parents=p)
+        for n, p in enumerate(((), ("A:2", "A:0"), ("A:1",), ("A:1",), ("A:4",)))
+    ]
+    records += [Name(concept_id=f"A:{n}", name=f"n{n}") for n in range(5)]
+    tables = collect([source(records)], lenient=True)
+    assert tables.concepts["parents"].to_pylist() == [[], ["A:0"], [], ["A:1"], []]
+    assert tables.problems.counts == {"parent in a circle of concepts": 3}

@@ -640,11 +640,11 @@ def test_check_digits(item, space, place, change):
 
 def test_a_language_without_a_reference_set_is_read_beside_one_that_has_one(tmp_path):
     content = release()
-    content["Description"].append(description_row(8, FEVER, "Fiebre", language="es"))
+    content["Description"].append(description_row(28, FEVER, "Fiebre", language="es"))
     write(tmp_path, content)
     assert ("Fiebre", "es") in {(name, language) for name, language, _ in names(tmp_path)}
     accepted = {name for name, _, _ in names(tmp_path)}
-    content["Description"].append(description_row(9, FEVER, "Feverish", language="en"))  # no reference set accepts it
+    content["Description"].append(description_row(29, FEVER, "Feverish", language="en"))  # no reference set accepts it
     write(tmp_path, content)
     assert {name for name, _, _ in names(tmp_path)} == accepted
 
