@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ from ontologies.indexing import RECALL_FLOOR, IndexOptions
 from ontologies.joining import Joined
 from ontologies.matches import write_conflicts
 from ontologies.readers import recognised
+from ontologies.readers.licences import has_expired
 from ontologies.readers.options import Options, Problems
 from ontologies.records import Release, Source
 from ontologies.starter import ENCODER, RERANKER, TERMS
@@ -286,11 +288,23 @@ def _read(path: str, options: Options) -> Source:
     known = recognised(place)
     source = known.read(place, options)
     _say(f"{path}: {known.name}; {_described(source.releases)}")
+    for warning in _licence_warnings(source.releases):
+        _say(f"warning: {path}: {warning}")
     if ignored := [
         _FILTER_OPTIONS[field] for field in _FILTER_OPTIONS if getattr(options, field) and field not in known.filters
     ]:
         _say(f"warning: {path}: this format has nothing for {', '.join(ignored)} to choose from; all of it is read")
     return source
+
+
+def _licence_warnings(releases: Sequence[Release]) -> Iterator[str]:
+    today = date.today().isoformat()
+    if silent := [release.source for release in releases if not release.licence]:
+        told = ", ".join(silent[:_DESCRIBED]) + (" ..." if len(silent) > _DESCRIBED else "")
+        yield f"licence: expected one, {told} states none; know yours before you pass the bundle on"
+    for release in releases:
+        if has_expired(release.licence, today=today):
+            yield f"licence: that of {release.source} has ended, as it says itself: {release.licence}"
 
 
 def _described(releases: Sequence[Release]) -> str:
