@@ -161,7 +161,7 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         IndexChoice,
         typer.Option(
             help="How names are searched: each exactly; each by a short code first (pq); or only those in lists that "
-            "are near (ivf). auto: by the number of names, up to 300 thousand, 4 million, and more."
+            "are near (ivf). auto: by the number of names, up to 300 thousand, 700 thousand, and more."
         ),
     ] = IndexChoice.AUTO,
     recall_floor: Annotated[
