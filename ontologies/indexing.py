@@ -125,12 +125,9 @@ def measured(folder: Path, entry: IndexEntry, mentions: Embeddings, *, recall_fl
 def _efforts(entry: IndexEntry) -> Iterator[IndexEntry]:
     """The same index, searched with more and more effort."""
     lists = lists_for(entry.kind, entry.vectors)
-    if lists > 1:
+    for proposed in _growing(max(DEPTH, PROPOSED // 2), PROPOSED, 2.0):
         for probes in _growing(max(1, int(lists * PROBED)), lists, 1.25):
-            yield replace(entry, probes=probes, proposed=PROPOSED)
-    else:
-        for proposed in _growing(max(DEPTH, PROPOSED // 2), PROPOSED, 2.0):
-            yield replace(entry, proposed=proposed)
+            yield replace(entry, probes=probes, proposed=proposed)
 
 
 def _growing(first: int, last: int, factor: float) -> Iterator[int]:
