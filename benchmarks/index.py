@@ -60,8 +60,8 @@ def main() -> None:
         print(f"{kind}: written in {built:.1f} s, {peak:,.0f} MiB of memory at most, {disk / 2**20:,.0f} MiB of disk")
         entry = _apart(_measure, folder, entry, mentions)
         opened, before, after, times = _apart(_search, folder, entry, mentions)
-        print(f"  recall@{DEPTH} {entry.recall:.4f} with {entry.probes} probes; opened in {opened:.2f} s; "
-              f"memory {before:,.0f} MiB before, {after:,.0f} MiB after the searches")  # fmt: skip
+        print(f"  recall@{DEPTH} {entry.recall:.4f} with {entry.probes} probes, {entry.proposed} proposed; "
+              f"opened in {opened:.2f} s; memory {before:,.0f} MiB before, {after:,.0f} MiB after")  # fmt: skip
         for what, (wall, processor) in times.items():
             print(f"  {what:16} {1e3 * wall:6.2f} ms a mention, {1e3 * processor:6.2f} ms of processor")
 

@@ -83,7 +83,7 @@ def judge(linker: Linker, mentions: Sequence[GoldMention]) -> Iterator[Judged]:
     for mention, links in linked(linker, mentions, rerank=RerankMode.NEVER):
         retrieved = [list(link.candidates) for link in links]
         parts = tuple(map(Part, retrieved, reranker.score(mention.parts, retrieved)))
-        seen = all(terminology.names_equal(normalise(part.text)) for part in mention.parts)
+        seen = all(terminology.names_alike(normalise(part.text)) for part in mention.parts)
         yield Judged(mention.gold, seen, parts)
 
 

@@ -15,6 +15,7 @@ from linker.columns import Strings, ints, rows_of, utf8
 from linker.records import Code
 
 EXACT = "skos:exactMatch"
+_CODE = ("system", "code", "relation", "source", "confidence")
 
 
 class Crosswalk:
@@ -67,4 +68,5 @@ class Crosswalk:
         return zip(*(self._columns[name].to_pylist() for name in ("system", "code", "concept")), strict=True)
 
     def _code(self, row: int) -> Code:
-        return Code(*(self._columns[name][row].as_py() for name in ("system", "code", "relation", "source")))
+        system, code, relation, source, sure = (self._columns[name][row].as_py() for name in _CODE)
+        return Code(system, code, relation, source, None if sure is None else round(sure, 6))  # it was float32

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from linker.errors import InvalidInput
-from linker.records import Candidate, Link, Mention
+from linker.records import Candidate, Code, Link, Mention
 
 _READ = 1 << 16
 
@@ -85,6 +85,11 @@ def link_line(link: Link) -> str:
     return line
 
 
+def code_row(code: Code) -> dict[str, object]:
+    """A code as a JSON object; without a confidence where none was stated."""
+    return {key: value for key, value in asdict(code).items() if value is not None}
+
+
 def _candidate(candidate: Candidate) -> dict[str, object]:
     generalised = {"generalised_from": candidate.generalised_from} if candidate.generalised_from else {}
     return {
@@ -98,6 +103,6 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
         "support": round(candidate.support, 6),
         "rerank_score": None if candidate.rerank_score is None else round(candidate.rerank_score, 6),
         "source": str(candidate.source),
-        "codes": [asdict(code) for code in candidate.codes],
+        "codes": [code_row(code) for code in candidate.codes],
         **generalised,
     }

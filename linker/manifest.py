@@ -16,7 +16,7 @@ from typing import Any
 
 from linker.errors import BundleCorrupt, BundleError, BundleMismatch
 
-FORMAT = 3  # of the files, and of what they hold: names as `linker.surface` normalises them
+FORMAT = 4  # of the files, and of what they hold: names as `linker.surface` normalises them
 MANIFEST = "manifest.json"
 
 
@@ -47,7 +47,8 @@ class IndexKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The vector index. encoder: digest of the encoder its vectors were made with; scale, probes: see `linker.index`.
+    """The vector index. encoder: digest of the encoder its vectors were made with. scale, probes, proposed: see
+    `linker.index`.
 
     recall: of the 64 nearest names, what part the index found for names that were written in another way.
     """
@@ -58,6 +59,7 @@ class IndexEntry:
     vectors: int
     scale: float
     probes: int = 1
+    proposed: int = 0
     recall: float = 1.0
 
 

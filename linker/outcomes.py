@@ -165,7 +165,7 @@ def _outcome(
         gold=mention.gold,
         rank=max(ranks),
         exact_rank=max(_exact_rank(link.candidates, mention.gold) for link in written),
-        seen=all(terminology.names_equal(normalise(part.text)) for part in mention.parts),
+        seen=all(terminology.names_alike(normalise(part.text)) for part in mention.parts),
         reachable=bool(rows),
         types=tuple(sorted({kind for row in rows for kind in terminology.semantic_types(row)})),
         pairs=sum(c.rerank_score is not None for link in links for c in link.candidates),

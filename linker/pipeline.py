@@ -28,7 +28,8 @@ class Options:
     top_k: candidates returned for a mention, 1 to 1,000. min_confidence: below it NIL, in [0, 1]; None takes the
     bundle's own threshold. codes: vocabularies whose codes candidates carry, their own among them; none takes every
     code in another vocabulary. value_set: ids, or exact codes as CURIEs, of the concepts that may be answers; one
-    outside becomes its nearest ancestor inside, or is left out where there is none. None takes any.
+    outside becomes its nearest ancestor inside, or is left out where there is none. None takes any. display_language:
+    BCP-47 tag of the language that preferred names are shown in, where a concept has one; "" is one of the filter's.
     """
 
     top_k: int = 5
@@ -37,6 +38,12 @@ class Options:
     min_confidence: float | None = None
     codes: tuple[str, ...] = ()
     value_set: frozenset[str] | None = None
+    display_language: str = ""
+
+    @property
+    def shown_in(self) -> frozenset[str]:
+        """Languages that preferred names are shown in; none for the bundle's own."""
+        return frozenset({self.display_language}) if self.display_language else self.filter.languages
 
     def check(self) -> None:
         """Raise `InvalidInput` where a value is out of its range."""
@@ -153,13 +160,14 @@ class Linker:
         if asked.members is not None:
             candidates, sure = generalised(candidates, sure, asked.members, self.bundle.terminology)
         reason = decide(sure, self.bundle.calibration, min_confidence=options.min_confidence)
-        codes = self.bundle.terminology.codes
         shown = zip(candidates[: options.top_k], sure.tolist(), strict=False)
-        return Link(
-            mention,
-            tuple(replace(c, confidence=p, codes=codes(c.concept, asked.systems)) for c, p in shown),
-            reason,
-        )
+        return Link(mention, tuple(self._shown(c, p, asked) for c, p in shown), reason)
+
+    def _shown(self, candidate: Candidate, confidence: float, asked: _Resolved) -> Candidate:
+        terminology, languages = self.bundle.terminology, asked.options.shown_in
+        codes = terminology.codes(candidate.concept, asked.systems)
+        name = terminology.name_in(languages, candidate.concept) if languages else candidate.preferred_name
+        return replace(candidate, preferred_name=name, confidence=confidence, codes=codes)
 
     def _resolve(self, options: Options) -> _Resolved:
         options.check()

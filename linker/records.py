@@ -16,7 +16,7 @@ Embeddings = NDArray[np.float32]  # one unit row a text: (n, dimension)
 class MatchSource(StrEnum):
     """How a candidate was found."""
 
-    EXACT = "exact"  # the normalised surface form is one of the concept's names
+    EXACT = "exact"  # the normalised surface form is one of the concept's names, but for accents
     DENSE = "dense"  # nearest name in the encoder's space
 
 
@@ -67,12 +67,17 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A concept's identifier in a vocabulary. relation: SSSOM predicate, a CURIE. source: the release that says so."""
+    """A concept's identifier in a vocabulary.
+
+    relation: SSSOM predicate, a CURIE. source: the release that says so. confidence: how sure that release is, in
+    [0, 1]; None where it does not say.
+    """
 
     system: str
     code: str
     relation: str
     source: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def _options(message: linking.LinkingOptions, violations: _Violations) -> Option
     )
     if message.rerank_mode not in RERANK_MODES:
         violations.add("options.rerank_mode", f"unknown enum value {message.rerank_mode}")
+    violations.check_length("options.display_language", len(message.display_language), limits.MAX_FILTER_VALUE_LENGTH)
     confidence = message.min_confidence if message.HasField("min_confidence") else None
     if confidence is not None and not 0.0 <= confidence <= 1.0:  # NaN is not in the range either
         violations.add("options.min_confidence", f"expected 0 to 1, got {confidence:g}")
@@ -116,6 +117,7 @@ def _options(message: linking.LinkingOptions, violations: _Violations) -> Option
         min_confidence=confidence,
         codes=tuple(_values("options.codes", message.codes, violations)),
         value_set=frozenset(_ids("options.value_set", message.value_set, limits.MAX_VALUE_SET, violations)) or None,
+        display_language=message.display_language,
     )
 
 
@@ -212,6 +214,7 @@ def read_page_size(request: terminology_pb2.SearchConceptsRequest) -> int:
     """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
     violations = _Violations()
     violations.check_length("query", len(request.query), limits.MAX_QUERY_LENGTH, least=1)
+    violations.check_length("display_language", len(request.display_language), limits.MAX_FILTER_VALUE_LENGTH)
     size = _page_size(request, violations, usual=limits.DEFAULT_PAGE_SIZE, most=limits.MAX_PAGE_SIZE)
     violations.raise_any()
     return size

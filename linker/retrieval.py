@@ -104,7 +104,7 @@ class Retriever:
         """(concept, name row) of each exact hit: preferred names first, then by concept id (rows are in its order)."""
         terminology = self._terminology
         best: dict[int, tuple[int, int]] = {}
-        for row in terminology.names_equal(name):
+        for row in terminology.names_alike(name):
             if mask is None or mask[row]:
                 tier = TIERS.get(terminology.term_type(row), 1)
                 concept = int(terminology.concept_of_name[row])

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from linker.accents import unaccented
 from linker.columns import Strings, ints, past_prefix, rows_of
 from linker.crosswalk import EXACT, Crosswalk
 from linker.errors import BundleCorrupt, InvalidInput, NotFound
@@ -43,12 +44,20 @@ NAMES_SCHEMA = pa.schema(
     }
 )
 CROSSWALK_SCHEMA = pa.schema(
-    {"concept": pa.int32(), "system": pa.string(), "code": pa.string(), "relation": pa.string(), "source": pa.string()}
+    {
+        "concept": pa.int32(),
+        "system": pa.string(),
+        "code": pa.string(),
+        "relation": pa.string(),
+        "source": pa.string(),
+        "confidence": pa.float32(),  # null where the source states none
+    }
 )
 CODES_SCHEMA = pa.schema({"row": pa.int32()})  # rows of the crosswalk, by system and code
 # Of each concept the rows of its parents and of its children, ascending.
 HIERARCHY_SCHEMA = pa.schema({"parents": pa.list_(pa.int32()), "children": pa.list_(pa.int32())})
-EXACT_SCHEMA = pa.schema({"normalised": pa.large_string(), "name": pa.int32()})
+# Names by their normalised form, and by their other spellings, see `linker.accents`; of a text, the forms come first.
+EXACT_SCHEMA = pa.schema({"normalised": pa.large_string(), "name": pa.int32(), "respelled": pa.bool_()})
 # What replaced an id that a release has retired or merged, by that id: it need not be a concept of the bundle.
 REPLACEMENTS_SCHEMA = pa.schema({"concept_id": pa.large_string(), "replaced_by": pa.string(), "relation": pa.string()})
 TABLES = {
@@ -148,6 +157,7 @@ class Terminology:
         self._replacements = _columns(directory, "replacements.arrow")
         self._replaced = Strings(self._replacements["concept_id"])
         self._exact_names = ints(exact["name"])
+        self._respelled = exact["respelled"]
         # Row of the concept of each name: (names,) int32, ascending.
         self.concept_of_name = ints(names["concept"])
         self.crosswalk = Crosswalk(_columns(directory, "crosswalk.arrow"), _columns(directory, "codes.arrow")["row"])
@@ -222,6 +232,13 @@ class Terminology:
     def preferred_name(self, concept: int) -> str:
         """The name shown for the concept at a row."""
         return str(self._concepts["preferred_name"][concept].as_py())
+
+    def name_in(self, languages: frozenset[str], concept: int) -> str:
+        """The name shown for the concept at a row in one of these languages (BCP-47); else its preferred name."""
+        for row in self.name_rows(concept):  # by what they are to the concept, preferred ones first
+            if _speaks(str(self._names["language"][row].as_py()), languages) and self.term_type(row) != "related":
+                return self.name(row)
+        return self.preferred_name(concept)
 
     def semantic_types(self, concept: int) -> tuple[str, ...]:
         """What kinds of thing the concept at a row is."""
@@ -334,10 +351,21 @@ class Terminology:
         if not normalised:
             return []
         begin, end = self._exact.range(normalised)
+        while begin < end and self._respelled[end - 1].as_py():
+            end -= 1
         return [int(row) for row in self._exact_names[begin:end]]
+
+    def names_alike(self, normalised: str) -> list[int]:
+        """As `names_equal`; if that are none, rows of the names that differ in accents alone (`linker.accents`)."""
+        if rows := self.names_equal(normalised):
+            return rows
+        ranges = [self._exact.range(text) for text in (normalised, *unaccented(normalised)) if text]
+        return sorted({row for begin, end in ranges for row in self._exact_names[begin:end].tolist()})
 
     def search(self, prefix: str, *, after: tuple[str, int] | None = None, limit: int = 20) -> list[tuple[str, int]]:
         """Concepts with a name that begins with `prefix`, as (normalised name, concept row), by name.
+
+        Names are found by their spellings without accents, too.
 
         Each concept comes once, under its first such name. `after`: the last pair of the page before. Pages are
         stable, since a bundle never changes.

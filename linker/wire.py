@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from linker.bundle import Bundle
 from linker.hierarchy import Relatives
-from linker.identifiers import prefix_of, split_curie, system_uri
+from linker.identifiers import split_curie, system_uri
+from linker.mapping import map_code
 from linker.pipeline import Options, Timings
 from linker.records import Candidate, Code, Link, MatchSource, Mention, NilReason, RerankMode
 from linker.terminology import ConceptRecord, Successor, Terminology
@@ -45,6 +46,7 @@ def link_request(mentions: Sequence[Mention], options: Options) -> linking_servi
             min_confidence=options.min_confidence,
             codes=options.codes,
             value_set=sorted(options.value_set or ()),
+            display_language=options.display_language,
         ),
     )
     for mention in mentions:
@@ -92,7 +94,7 @@ def _candidate(message: common_pb2.Candidate) -> Candidate:
         similarity=message.similarity,
         support=message.support,
         semantic_types=tuple(concept.semantic_types),
-        codes=tuple(Code(code.vocabulary, code.code, code.relation, code.source) for code in concept.codes),
+        codes=tuple(map(_code_of, concept.codes)),
         rerank_score=message.rerank_score if message.HasField("rerank_score") else None,
         confidence=message.confidence,
         generalised_from=message.generalised_from,
@@ -136,12 +138,26 @@ def _code_message(code: Code) -> common_pb2.CrosswalkCode:
         code=code.code,
         relation=code.relation,
         source=code.source,
+        confidence=code.confidence,
     )
 
 
-def concept_message(terminology: Terminology, concept: int, systems: Sequence[str] = ()) -> common_pb2.Concept:
-    """The concept at a row of the terminology, with its codes in these vocabularies, or in all others."""
-    return _described(terminology, concept, terminology.codes(concept, systems))
+def _code_of(message: common_pb2.CrosswalkCode) -> Code:
+    sure = message.confidence if message.HasField("confidence") else None
+    return Code(message.vocabulary, message.code, message.relation, message.source, sure)
+
+
+def concept_message(
+    terminology: Terminology, concept: int, systems: Sequence[str] = (), *, language: str = ""
+) -> common_pb2.Concept:
+    """The concept at a row of the terminology, with its codes in these vocabularies, or in all others.
+
+    language: that its preferred name is shown in, where it has one.
+    """
+    message = _described(terminology, concept, terminology.codes(concept, systems))
+    if language:
+        message.display = terminology.name_in(frozenset({language}), concept)
+    return message
 
 
 def _described(terminology: Terminology, concept: int, codes: Sequence[Code]) -> common_pb2.Concept:
@@ -165,26 +181,26 @@ def mapping_message(
     terminology: Terminology, coding: terminology_service_pb2.Coding, targets: Sequence[str], *, limit: int
 ) -> terminology_service_pb2.CodeMapping:
     """The concepts, at most `limit`, that a code stands for, with their codes in `targets`, or in all vocabularies."""
-    systems = (coding.system, prefix_of(coding.system))
-    found = next(filter(None, (terminology.coded(system, coding.code) for system in systems)), [])
-    current = [(row, code) for row, code in found if not terminology.retired(row)]
-    old = () if current else next(filter(None, (terminology.superseded(s, coding.code) for s in systems)), ())
+    mapping = map_code(terminology, coding.system, coding.code)
     missing = (
-        terminology_service_pb2.CODE_STATUS_RETIRED if found or old else terminology_service_pb2.CODE_STATUS_NOT_FOUND
+        terminology_service_pb2.CODE_STATUS_RETIRED
+        if mapping.retired
+        else terminology_service_pb2.CODE_STATUS_NOT_FOUND
     )
     return terminology_service_pb2.CodeMapping(
         coding=coding,
-        status=terminology_service_pb2.CODE_STATUS_FOUND if current else missing,
+        status=terminology_service_pb2.CODE_STATUS_FOUND if mapping.concepts else missing,
         concepts=[
             terminology_service_pb2.MappedConcept(
                 concept=concept_message(terminology, row, targets or terminology.vocabularies),
                 relation=code.relation,
                 source=code.source,
+                confidence=code.confidence,
             )
-            for row, code in current[:limit]
+            for row, code in mapping.concepts[:limit]
         ],
-        truncated=len(current) > limit,
-        replaced_by=_replacements(terminology, old),
+        truncated=len(mapping.concepts) > limit,
+        replaced_by=_replacements(terminology, mapping.replaced_by),
     )
 
 

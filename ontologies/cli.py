@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ from ontologies.indexing import RECALL_FLOOR, IndexOptions
 from ontologies.joining import Joined
 from ontologies.matches import write_conflicts
 from ontologies.readers import recognised
+from ontologies.readers.licences import has_expired
 from ontologies.readers.options import Options, Problems
 from ontologies.records import Release, Source
 from ontologies.starter import ENCODER, RERANKER, TERMS
@@ -159,7 +161,7 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         IndexChoice,
         typer.Option(
             help="How names are searched: each exactly; each by a short code first (pq); or only those in lists that "
-            "are near (ivf). auto: by the number of names, up to 300 thousand, 4 million, and more."
+            "are near (ivf). auto: by the number of names, up to 300 thousand, 700 thousand, and more."
         ),
     ] = IndexChoice.AUTO,
     recall_floor: Annotated[
@@ -262,6 +264,8 @@ def _report_joined(joined: Joined, out: Path) -> None:
             f"{joined.alternates:,} ids have the very same names as another and became alternates of one concept, "
             "as in 114480|D001943; with --prefix they stay apart"
         )
+    if joined.nameless:
+        _say(f"{joined.nameless:,} retired concepts that have no name were left out")
     if joined.unions is None:
         return
     conflicts = out.with_name(f"{out.name}.conflicts.tsv")
@@ -274,12 +278,13 @@ def _report_joined(joined: Joined, out: Path) -> None:
 
 
 def _report(problems: Problems) -> None:
-    for kind, count in sorted(problems.counts.items()):
-        examples = problems.examples[kind]
-        shown = ":" if len(examples) == count else f", the first {len(examples)} of them:"
-        _say(f"left out, {kind}: {count:,}{shown}")
-        for error in examples:
-            _say(f"  {error}")
+    for told, counts in (("left out", problems.counts), ("read all the same", problems.remarks)):
+        for kind, count in sorted(counts.items()):
+            examples = problems.examples.get(kind, [])
+            shown = "" if not examples else ":" if len(examples) == count else f", the first {len(examples)} of them:"
+            _say(f"{told}, {kind}: {count:,}{shown}")
+            for error in examples:
+                _say(f"  {error}")
 
 
 def _read(path: str, options: Options) -> Source:
@@ -288,11 +293,23 @@ def _read(path: str, options: Options) -> Source:
     known = recognised(place)
     source = known.read(place, options)
     _say(f"{path}: {known.name}; {_described(source.releases)}")
+    for warning in _licence_warnings(source.releases):
+        _say(f"warning: {path}: {warning}")
     if ignored := [
         _FILTER_OPTIONS[field] for field in _FILTER_OPTIONS if getattr(options, field) and field not in known.filters
     ]:
         _say(f"warning: {path}: this format has nothing for {', '.join(ignored)} to choose from; all of it is read")
     return source
+
+
+def _licence_warnings(releases: Sequence[Release]) -> Iterator[str]:
+    today = date.today().isoformat()
+    if silent := [release.source for release in releases if not release.licence]:
+        told = ", ".join(silent[:_DESCRIBED]) + (" ..." if len(silent) > _DESCRIBED else "")
+        yield f"licence: expected one, {told} states none; know yours before you pass the bundle on"
+    for release in releases:
+        if has_expired(release.licence, today=today):
+            yield f"licence: that of {release.source} has ended, as it says itself: {release.licence}"
 
 
 def _described(releases: Sequence[Release]) -> str:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from linker.accents import unaccented
 from linker.surface import normalise
 from linker.terminology import map_table
 from ontologies.joining import Joined, join
@@ -65,7 +66,8 @@ def collect(
 
     folder: to be made for the tables and what they are made from; a temporary one if None. language: of names whose
     source does not say. lenient: leave out, and count, parents and concepts that no source defines, concepts without a
-    name and replacements in a circle, instead of refusing them. merge: concepts that exact matches join become one.
+    name, parents and replacements in a circle, instead of refusing them. merge: concepts that exact matches join become
+    one.
 
     Raises `SourceError` (those, or what a reader found), or `BuildError` (nothing to link to, or no space).
     """
@@ -116,10 +118,13 @@ class Collector:
         key = normalise(name.name)
         self._skipped += not key
         language, rank = name.language or self._language, _RANKS[name.term_type]
-        self._spills["name"].append((name.concept_id, name.name, key, language, rank, origin, path, name.line))
+        row = (name.concept_id, name.name, key, unaccented(key), language, rank, origin, path, name.line)
+        self._spills["name"].append(row)
 
     def _add_code(self, code: Code, path: int, origin: int) -> None:
-        self._spills["code"].append((code.concept_id, code.system, code.code, code.relation, origin, path, code.line))
+        place = (path, code.line)
+        row = (code.concept_id, code.system, code.code, code.relation, origin, code.confidence, *place)
+        self._spills["code"].append(row)
 
     def _add_concept(self, concept: Concept, path: int) -> None:
         concept_id, line = concept.concept_id, concept.line

@@ -52,20 +52,22 @@ class DistinctNames:
     def __init__(self, exact: pa.Table) -> None:
         """Take the names from a table as `linker.terminology.EXACT_SCHEMA` has it."""
         self._normalised = exact["normalised"].chunk(0)
-        names = exact["name"].to_numpy()
-        begins = np.ones(len(names), dtype=np.bool_)  # whether a text is another than the one before it
+        own = ~exact["respelled"].to_numpy()  # of a text, those that are a normalised form come first
+        names = exact["name"].to_numpy()[own]
+        begins = np.ones(len(own), dtype=np.bool_)  # whether a text is another than the one before it
         begins[1:] = pc.not_equal(self._normalised[1:], self._normalised[:-1]).to_numpy(zero_copy_only=False)
+        begins &= own
         places = np.flatnonzero(begins)
         # Names of one length side by side, so that a slice fills its batches; but near the place of the first name of
         # that form in the bundle, so that the index, which has the order of the bundle, finds them together.
         came = np.empty(len(places), dtype=np.int32)
-        came[np.argsort(names[places])] = np.arange(len(places))
+        came[np.argsort(exact["name"].to_numpy()[places])] = np.arange(len(places))
         order = np.lexsort((came, pc.utf8_length(self._normalised).to_numpy()[places], came // WINDOW))
         number = np.empty(len(places), dtype=np.int32)
         number[order] = np.arange(len(places))
         self._places = places[order]
         self.of_name: NDArray[np.int32] = np.empty(len(names), dtype=np.int32)
-        self.of_name[names] = number[np.cumsum(begins) - 1]
+        self.of_name[names] = number[np.cumsum(begins)[own] - 1]
 
     def __len__(self) -> int:
         return len(self._places)

@@ -18,7 +18,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from linker.console import progress, stderr
-from linker.index import PROPOSALS, VECTORS, VectorIndex, kind_for, lists_for, write_proposals, write_vectors
+from linker.index import (
+    PROPOSALS,
+    PROPOSED,
+    VECTORS,
+    VectorIndex,
+    kind_for,
+    lists_for,
+    write_proposals,
+    write_vectors,
+)
 from linker.manifest import IndexEntry, IndexKind
 from linker.perturbation import PERTURBATIONS, perturb
 from linker.records import Embeddings
@@ -88,15 +97,18 @@ def _otherwise(name: str, random: Random) -> str:
 
 
 def measured(folder: Path, entry: IndexEntry, mentions: Embeddings, *, recall_floor: float, workers: int) -> IndexEntry:
-    """The index in `folder` with its recall, and as few probes as reach the floor. Raises `BuildError` if none do."""
+    """The index in `folder` with its recall, searched with as little effort as reaches the floor.
+
+    Effort is how many rows are proposed or, where there are lists, how many of them are probed. Raises `BuildError` if
+    none reaches it.
+    """
     index = VectorIndex(folder, entry)
     with ThreadPoolExecutor(workers) as pool:
         parts = np.array_split(mentions, workers)
         depth = min(DEPTH, index.vectors)
         exact = np.concatenate(list(pool.map(lambda part: index.scan(part, depth)[0], parts)))
-        lists = lists_for(entry.kind, entry.vectors)
-        for probes in _doubling(max(1, int(lists * PROBED)), lists):
-            found = index.search(mentions, depth, probes=probes)[0]
+        for tried in _efforts(entry):
+            found = VectorIndex(folder, tried).search(mentions, depth)[0]
             # By cosine: of names that are as near as the last of them, any will do.
             recall = float((found >= exact[:, -1:]).mean())
             if recall >= recall_floor:
@@ -107,11 +119,19 @@ def measured(folder: Path, entry: IndexEntry, mentions: Embeddings, *, recall_fl
             f"index {entry.kind}: recall@{depth} is {recall:.4f}, below the floor of {recall_floor}; build with "
             f"--index {IndexKind.EXACT}, or with a lower --recall-floor"
         )
-    return replace(entry, probes=probes, recall=recall)
+    return replace(tried, recall=recall)
 
 
-def _doubling(first: int, last: int) -> Iterator[int]:
+def _efforts(entry: IndexEntry) -> Iterator[IndexEntry]:
+    """The same index, searched with more and more effort."""
+    lists = lists_for(entry.kind, entry.vectors)
+    for proposed in _growing(max(DEPTH, PROPOSED // 2), PROPOSED, 2.0):
+        for probes in _growing(max(1, int(lists * PROBED)), lists, 1.25):
+            yield replace(entry, probes=probes, proposed=proposed)
+
+
+def _growing(first: int, last: int, factor: float) -> Iterator[int]:
     while first < last:
         yield first
-        first *= 2
+        first = max(first + 1, round(first * factor))
     yield last

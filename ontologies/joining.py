@@ -24,6 +24,7 @@ from ontologies.alternates import join_alternates
 from ontologies.errors import BuildError, SourceError
 from ontologies.hierarchy import below_cycles, check_parents, find_cycle, missing_parent, spelled
 from ontologies.matches import Unions
+from ontologies.readers.circles import CIRCULAR, in_circles
 from ontologies.readers.options import Problems
 from ontologies.records import Concept, TermType
 from ontologies.spilling import SCHEMAS
@@ -50,7 +51,7 @@ _EDGES = """
     FROM parent p JOIN defined child USING (concept_id) JOIN defined above ON above.concept_id = p.parent
 """
 _EDGES_AMONG = """
-    SELECT p.concept_id, p.parent, p.path, p.line
+    SELECT p.concept_id, p.parent, p.path, p.line, p.seq, child.rowid, above.rowid
     FROM parent p JOIN defined child USING (concept_id) JOIN defined above ON above.concept_id = p.parent
     SEMI JOIN suspects s ON s.row = child.rowid SEMI JOIN suspects t ON t.row = above.rowid
     ORDER BY child.first, p.seq
@@ -77,9 +78,11 @@ _UNDEFINED = """
     SELECT concept_id, arg_min(path, (NOT named, seq)), arg_min(line, (NOT named, seq)), true AS undefined
     FROM stray WHERE defines GROUP BY concept_id
     UNION ALL
-    SELECT concept_id, path, line, false FROM defined ANTI JOIN told USING (concept_id)
+    SELECT concept_id, path, line, false FROM defined ANTI JOIN told USING (concept_id) WHERE NOT retired
     ORDER BY concept_id
 """
+# What is obsolete may have lost its name (OBO Flat File Format 1.4 asks for none): there is nothing to show or to link.
+_NAMELESS = "SELECT count(*) FROM defined ANTI JOIN told USING (concept_id) WHERE retired"
 _UNCLAIMED = "SELECT count(*) FILTER (named), count(*) FILTER (NOT named) FROM stray WHERE NOT defines"
 _CONCEPTS = """
     CREATE TABLE concepts AS
@@ -89,7 +92,7 @@ _CONCEPTS = """
 # Of names that are the same, the one of the most telling type; `first` is the place of the first of them.
 _KEPT = """
     CREATE TABLE kept AS
-    SELECT c.rowid::INTEGER AS concept, c.retired, n.name, n.key, n.language, n.rank, n.origin,
+    SELECT c.rowid::INTEGER AS concept, c.retired, n.name, n.key, n.respelled, n.language, n.rank, n.origin,
         min(n.seq) OVER (PARTITION BY c.rowid, n.key, n.language) AS first
     FROM name n JOIN concepts c USING (concept_id)
     WHERE n.key <> ''
@@ -97,18 +100,20 @@ _KEPT = """
 """
 _NAMES = """
     CREATE TABLE names AS
-    SELECT name, concept, language, rank, origin, key FROM kept WHERE NOT retired
+    SELECT name, concept, language, rank, origin, key, respelled FROM kept WHERE NOT retired
     ORDER BY concept, rank, key, language
 """
 _CODES = """
     CREATE TABLE codes AS
-    SELECT c.rowid::INTEGER AS concept, system, code, relation, arg_min(origin, seq) AS source
+    SELECT c.rowid::INTEGER AS concept, system, code, relation,
+        arg_min(origin, seq) AS source, arg_min_null(confidence, seq) AS confidence
     FROM code JOIN concepts c USING (concept_id) GROUP BY ALL ORDER BY concept, system, code, relation
 """
 _BROADER = """
     CREATE TABLE broader AS
     SELECT DISTINCT child.rowid::INTEGER AS child, above.rowid::INTEGER AS parent
-    FROM parent p JOIN concepts child USING (concept_id) JOIN concepts above ON above.concept_id = p.parent
+    FROM (FROM parent ANTI JOIN circular_parent USING (seq)) p
+        JOIN concepts child USING (concept_id) JOIN concepts above ON above.concept_id = p.parent
 """
 # A replacement goes from child to parent, as concepts do.
 _REPLACED = """
@@ -126,8 +131,12 @@ _CIRCULAR = """
 """
 _WRITTEN = {
     "names.arrow": "SELECT name, concept, language, rank AS term_type, origin AS source FROM names ORDER BY rowid",
-    "exact.arrow": "SELECT key AS normalised, rowid AS name FROM names ORDER BY key, rowid",
-    "crosswalk.arrow": "SELECT concept, system, code, relation, source FROM codes ORDER BY rowid",
+    "exact.arrow": """
+        SELECT key AS normalised, rowid AS name, 0::TINYINT AS respelled FROM names
+        UNION ALL SELECT unnest(respelled), rowid, 1 FROM names
+        ORDER BY normalised, respelled, name
+    """,
+    "crosswalk.arrow": "SELECT concept, system, code, relation, source, confidence FROM codes ORDER BY rowid",
     "codes.arrow": "SELECT rowid AS row FROM codes ORDER BY system, code, rowid",
     "hierarchy.arrow": """
         SELECT coalesce(up.rows, []) AS parents, coalesce(down.rows, []) AS children
@@ -151,7 +160,8 @@ _WRITTEN = {
             SELECT concept_id, list(parent ORDER BY first) AS parents
             FROM (
                 SELECT p.concept_id, p.parent, min(p.seq) AS first
-                FROM parent p SEMI JOIN concepts c ON c.concept_id = p.parent GROUP BY ALL
+                FROM (FROM parent ANTI JOIN circular_parent USING (seq)) p
+                    SEMI JOIN concepts c ON c.concept_id = p.parent GROUP BY ALL
             ) GROUP BY concept_id
         )
         SELECT concept_id, coalesce(preferred, other, first_name) AS preferred_name,
@@ -172,12 +182,13 @@ class Joined:
     """What became of the records beside the tables.
 
     unclaimed_names, unclaimed_codes: told by a source that defines no concept, of concepts that no source defines;
-    they are left out. alternates: bare ids that became part of one, see `ontologies.alternates`. unions: which concepts
-    became one; None where none were to.
+    they are left out. nameless: retired concepts without a name, left out too. alternates: bare ids that became part of
+    one, see `ontologies.alternates`. unions: which concepts became one; None where none were to.
     """
 
     unclaimed_names: int
     unclaimed_codes: int
+    nameless: int
     alternates: int
     unions: Unions | None
 
@@ -205,7 +216,7 @@ def join(
             alternates = join_alternates(database)
             unions = unite_concepts(database, paths=paths, origins=origins) if merge else None
             _check_parents(database, paths, problems)
-            names, codes = _check_names(database, paths, problems)
+            names, codes, nameless = _check_names(database, paths, problems)
             _check_replacements(database, paths, problems)
             for statement in (_CONCEPTS, _KEPT, _NAMES, _CODES, _BROADER):
                 database.execute(statement)
@@ -217,7 +228,7 @@ def join(
             _join_parts(folder / name)
     except (duckdb.Error, OSError, ValueError) as error:  # ValueError: see `write_table`
         raise BuildError(f"{folder}: cannot join the records: {error}") from error
-    return Joined(names, codes, alternates, unions)
+    return Joined(names, codes, nameless, alternates, unions)
 
 
 @contextmanager
@@ -256,16 +267,31 @@ def _check_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], pr
         error = missing_parent(concept_id, parent, path=paths[path], line=line)
         problems.found("parents that no source defines", error)
     _suspect(database, _EDGES, "defined")
-    check_parents(
-        (Concept(concept_id=concept_id, parents=(parent,), line=line), paths[path])
-        for concept_id, parent, path, line in _rows(database, _EDGES_AMONG)
-    )
+    left_out = _circular_parents(database, paths, problems) if problems.lenient else []
+    database.register("left_out", pa.table({"seq": pa.array(left_out, pa.int64())}))
+    database.execute("CREATE TABLE circular_parent AS FROM left_out")
+    if not problems.lenient:
+        check_parents(
+            (Concept(concept_id=concept_id, parents=(parent,), line=line), paths[path])
+            for concept_id, parent, path, line, *_ in _rows(database, _EDGES_AMONG)
+        )
 
 
-def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> tuple[int, int]:
+def _circular_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> list[int]:
+    """The parents that lie in circles, of which none can be said to be the broader: by their `seq`."""
+    rows = list(_rows(database, _EDGES_AMONG))
+    edges = np.array([row[-2:] for row in rows], dtype=np.int64).reshape(-1, 2)
+    circular = [row for row, is_circular in zip(rows, in_circles(edges[:, 0], edges[:, 1]), strict=True) if is_circular]
+    for concept_id, parent, path, line, *_ in circular:
+        message = f"expected no concept to be its own ancestor, got {parent} above {concept_id} and below it"
+        problems.found(CIRCULAR, SourceError(message, path=paths[path], line=line or None, field="parents"))
+    return [row[-3] for row in circular]
+
+
+def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> tuple[int, int, int]:
     """Every id that is named or coded is a concept, and every concept has a name; in the order of the ids.
 
-    Gives how many names and codes have no concept although nothing is wrong, see `Joined`.
+    Gives how many names and codes have no concept, and retired concepts no name, although nothing is wrong (`Joined`).
     """
     database.execute(_TOLD)
     database.execute(_STRAY)
@@ -278,8 +304,8 @@ def _check_names(database: duckdb.DuckDBPyConnection, paths: Sequence[str], prob
             message = f"{concept_id!r} has no name; expected at least one"
             error = SourceError(message, path=paths[path], line=line or None, field="name")
             problems.found("concepts without a name", error)
-    [(names, codes)] = database.execute(_UNCLAIMED).fetchall()
-    return names, codes
+    [(names, codes)], [(nameless,)] = (database.execute(query).fetchall() for query in (_UNCLAIMED, _NAMELESS))
+    return names, codes, nameless
 
 
 def _check_replacements(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> None:

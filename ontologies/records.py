@@ -83,6 +83,7 @@ class Code:
 
     system: prefix of the target vocabulary ("SNOMEDCT", "UMLS", "MESH", "ICD10CM").
     relation: SSSOM predicate, a CURIE such as "skos:exactMatch" or "oboInOwl:hasDbXref". source: as that of a name.
+    confidence: of a mapping, in [0, 1], where its source states one.
     """
 
     concept_id: str
@@ -90,6 +91,7 @@ class Code:
     code: str
     relation: str = "skos:exactMatch"
     source: str = ""
+    confidence: float | None = None
     line: int = 0
 
 

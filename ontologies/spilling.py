@@ -14,8 +14,8 @@ from ontologies.errors import BuildError
 _BUFFERED = 65_536  # rows held before they are written: a row group
 _PLACE = {"path": pa.int32(), "line": pa.int64()}  # number of the source's path, and the line in it
 
-# What is kept of each kind of record. `key` is the normalised name, `rank` that of the term type, `origin` the number
-# of the release that a row comes from.
+# What is kept of each kind of record. `key` is the normalised name, `respelled` its other spellings, `rank` that of the
+# term type, `origin` the number of the release that a row comes from.
 SCHEMAS = {
     "concept": pa.schema({"concept_id": pa.string(), "definition": pa.string(), "retired": pa.bool_(), **_PLACE}),
     "semantic_type": pa.schema({"concept_id": pa.string(), "semantic_type": pa.string()}),
@@ -25,6 +25,7 @@ SCHEMAS = {
             "concept_id": pa.string(),
             "name": pa.string(),
             "key": pa.string(),
+            "respelled": pa.list_(pa.string()),
             "language": pa.string(),
             "rank": pa.int8(),
             "origin": pa.int32(),
@@ -38,6 +39,7 @@ SCHEMAS = {
             "code": pa.string(),
             "relation": pa.string(),
             "origin": pa.int32(),
+            "confidence": pa.float32(),
             **_PLACE,
         }
     ),

@@ -26,10 +26,10 @@ _ORDER = "CREATE TEMP TABLE vocabularies AS SELECT vocabulary, min(seq) AS place
 # A match in either direction, told once or often, is one pair; the first that tells it is where it comes from.
 _PAIRS = """
     CREATE TEMP TABLE pairs AS
-    SELECT one, other, min(seq) AS seq, arg_min(origin, seq) AS origin, arg_min(path, seq) AS path,
-        arg_min(line, seq) AS line
+    SELECT one, other, min(seq) AS seq, arg_min(origin, seq) AS origin, arg_min_null(confidence, seq) AS confidence,
+        arg_min(path, seq) AS path, arg_min(line, seq) AS line
     FROM (
-        SELECT c.seq, c.origin, c.path, c.line, v.place < w.place AS forward,
+        SELECT c.seq, c.origin, c.confidence, c.path, c.line, v.place < w.place AS forward,
             if(forward, a.concept_id, b.concept_id) AS one, if(forward, b.concept_id, a.concept_id) AS other
         FROM code c JOIN live a USING (concept_id) JOIN live b ON b.concept_id = c.system || ':' || c.code
             JOIN vocabularies v ON v.vocabulary = a.vocabulary JOIN vocabularies w ON w.vocabulary = b.vocabulary
@@ -81,8 +81,8 @@ _CODES = """
         SELECT p.* FROM pairs p JOIN united u ON u.concept_id = p.one
             JOIN united v ON v.concept_id = p.other AND v.becomes = u.becomes
     ), told AS (
-        SELECT one AS concept_id, seq, origin, path, line FROM agreed UNION ALL
-        SELECT other, seq, origin, path, line FROM agreed
+        SELECT one AS concept_id, seq, origin, confidence, path, line FROM agreed UNION ALL
+        SELECT other, seq, origin, confidence, path, line FROM agreed
     )
     SELECT t.*, becomes, system, code FROM told t JOIN united u USING (concept_id) WHERE concept_id <> becomes
 """
@@ -116,7 +116,7 @@ _VIEWS = {
         FROM told_code t LEFT JOIN united u ON u.concept_id = t.concept_id
         WHERE u.becomes IS NULL OR u.becomes <> t.system || ':' || t.code
         UNION ALL
-        SELECT seq, becomes, system, code, 'skos:exactMatch', origin, path, line FROM united_codes
+        SELECT seq, becomes, system, code, 'skos:exactMatch', origin, confidence, path, line FROM united_codes
     """,
     "replacement": """
         CREATE VIEW replacement AS

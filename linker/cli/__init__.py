@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from linker.cli import evaluate, inspect, link, serve
+from linker.cli import evaluate, inspect, link, mapping, serve
 from linker.console import stderr
 from linker.errors import LinkerError
 
@@ -56,6 +56,7 @@ app = typer.Typer(
 app.command("link")(link.link)
 app.command("concept")(inspect.concept)
 app.command("search")(inspect.search)
+app.command("map")(mapping.map_codes)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("serve")(serve.serve)

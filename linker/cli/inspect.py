@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from linker.bundles import DEFAULT, bundle_path
-from linker.cli.shared import BundleOption, JsonOption
+from linker.cli.shared import BundleOption, DisplayOption, JsonOption, open_terminology, told_code
 from linker.console import stderr, stdout
 from linker.decision import FILE as CALIBRATION
 from linker.decision import Calibration, read_calibration
@@ -99,7 +99,7 @@ def concept(
     """Show one concept: names, semantic types, parents, codes; or list what is above or below it, nearest first."""
     if ancestors and descendants:
         raise InvalidInput("expected one of the two, got both", field="--ancestors, --descendants")
-    terminology = _terminology(bundle)
+    terminology = open_terminology(bundle)
     if ancestors or descendants:
         walk = terminology.hierarchy.ancestors if ancestors else terminology.hierarchy.descendants
         relatives = walk(terminology.row(concept_id), max_distance=distance)
@@ -132,7 +132,7 @@ def _list_relatives(terminology: Terminology, relatives: Relatives, *, limit: in
 def _concept_table(record: ConceptRecord) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     names = "\n".join(f"{n.name}  [{n.language}, {n.term_type}, {n.source}]" for n in record.names)
-    codes = "\n".join(f"{c.system}:{c.code}  [{c.relation}]" for c in record.codes)
+    codes = "\n".join(map(told_code, record.codes))
     rows = {
         "concept": record.concept_id + (" (retired)" if record.retired else ""),
         "replaced by": "\n".join(f"{s.concept_id}  [{', '.join(s.relations)}]" for s in record.replaced_by),
@@ -153,12 +153,13 @@ def search(
     prefix: Annotated[str, typer.Argument(help="The beginning of a name, in any case.")],
     bundle: BundleOption = DEFAULT,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most concepts to show.")] = 20,
+    display_language: DisplayOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """List concepts with a name that begins with PREFIX."""
-    terminology = _terminology(bundle)
+    terminology, languages = open_terminology(bundle), frozenset(filter(None, [display_language]))
     found = terminology.search(prefix, limit=limit)
-    rows = [(terminology.concept_id(c), terminology.preferred_name(c), name) for name, c in found]
+    rows = [(terminology.concept_id(c), terminology.name_in(languages, c), name) for name, c in found]
     if as_json:
         for row in rows:
             typer.echo(
@@ -173,9 +174,3 @@ def search(
     for row in rows:
         table.add_row(*map(Text, row))
     stdout().print(table)
-
-
-def _terminology(bundle: str) -> Terminology:
-    path = bundle_path(bundle)
-    verify(path, read_manifest(path)[0])
-    return Terminology(path)

@@ -15,6 +15,7 @@ from rich.text import Text
 from linker.bundles import DEFAULT
 from linker.cli.shared import (
     BundleOption,
+    DisplayOption,
     JsonOption,
     LanguageOption,
     TypesOption,
@@ -42,6 +43,7 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     semantic_type: TypesOption = None,
     vocabulary: VocabularyOption = None,
     language: LanguageOption = None,
+    display_language: DisplayOption = "",
     rerank: Annotated[
         RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
     ] = RerankMode.AUTO,
@@ -81,7 +83,14 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     """
     wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
     systems = tuple(dict.fromkeys(filter(None, (system.strip() for system in codes.split(",")))))
-    options = Options(top_k=top_k, filter=wanted, rerank=rerank, min_confidence=min_confidence, codes=systems)
+    options = Options(
+        top_k=top_k,
+        filter=wanted,
+        rerank=rerank,
+        min_confidence=min_confidence,
+        codes=systems,
+        display_language=display_language,
+    )
     options.check()
     if not text and sys.stdin.isatty():
         raise InvalidInput("expected mentions as arguments, or JSON lines on standard input", field="TEXT")

@@ -1,10 +1,15 @@
-"""Options that several commands share, with one wording."""
+"""What several commands share: options, with one wording, and a bundle's terminology alone."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from linker.bundles import bundle_path
+from linker.manifest import read_manifest, verify
+from linker.records import Code
+from linker.terminology import Terminology
 
 BundleOption = Annotated[
     str,
@@ -28,5 +33,27 @@ VocabularyOption = Annotated[
 ]
 LanguageOption = Annotated[
     list[str] | None,
-    typer.Option("--language", help="Search only names in this language (BCP-47). May be given again."),
+    typer.Option(
+        "--language",
+        help="Search only names in this language (BCP-47), and show preferred names in it. May be given again.",
+    ),
 ]
+DisplayOption = Annotated[
+    str,
+    typer.Option(
+        "--display-language", metavar="TAG", help="Show preferred names in this language, where a concept has one."
+    ),
+]
+
+
+def open_terminology(bundle: str) -> Terminology:
+    """The terminology of a bundle, verified; its models stay closed."""
+    path = bundle_path(bundle)
+    verify(path, read_manifest(path)[0])
+    return Terminology(path)
+
+
+def told_code(code: Code) -> str:
+    """A code with what the concept is to it, and how sure its source is where it says."""
+    sure = "" if code.confidence is None else f", {code.confidence:.2f}"
+    return f"{code.system}:{code.code}  [{code.relation}{sure}]"

@@ -199,7 +199,7 @@ class TerminologyServicer(terminology_service_pb2_grpc.TerminologyServiceService
             page = found[:size]
             more = len(found) > size
             return terminology.SearchConceptsResponse(
-                concepts=[concept_message(concepts, concept) for _, concept in page],
+                concepts=[concept_message(concepts, row, language=request.display_language) for _, row in page],
                 next_page_token=write_token(page[-1], query=query, bundle_digest=digest) if more else "",
                 provenance=snapshot.provenance,
             )

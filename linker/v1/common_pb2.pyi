@@ -36,18 +36,20 @@ class Concept(_message.Message):
     def __init__(self, id: _Optional[str] = ..., system: _Optional[str] = ..., code: _Optional[str] = ..., display: _Optional[str] = ..., semantic_types: _Optional[_Iterable[str]] = ..., codes: _Optional[_Iterable[_Union[CrosswalkCode, _Mapping]]] = ...) -> None: ...
 
 class CrosswalkCode(_message.Message):
-    __slots__ = ("vocabulary", "system", "code", "relation", "source")
+    __slots__ = ("vocabulary", "system", "code", "relation", "source", "confidence")
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     RELATION_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     vocabulary: str
     system: str
     code: str
     relation: str
     source: str
-    def __init__(self, vocabulary: _Optional[str] = ..., system: _Optional[str] = ..., code: _Optional[str] = ..., relation: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+    confidence: float
+    def __init__(self, vocabulary: _Optional[str] = ..., system: _Optional[str] = ..., code: _Optional[str] = ..., relation: _Optional[str] = ..., source: _Optional[str] = ..., confidence: _Optional[float] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("concept", "matched_name", "confidence", "similarity", "rerank_score", "match_source", "term_type", "support", "generalised_from")

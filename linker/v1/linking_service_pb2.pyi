@@ -50,7 +50,7 @@ class TextSpan(_message.Message):
     def __init__(self, begin: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class LinkingOptions(_message.Message):
-    __slots__ = ("bundle_digest", "top_k", "semantic_types", "vocabularies", "languages", "rerank_mode", "min_confidence", "codes", "value_set")
+    __slots__ = ("bundle_digest", "top_k", "semantic_types", "vocabularies", "languages", "rerank_mode", "min_confidence", "codes", "value_set", "display_language")
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     SEMANTIC_TYPES_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class LinkingOptions(_message.Message):
     MIN_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     CODES_FIELD_NUMBER: _ClassVar[int]
     VALUE_SET_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     bundle_digest: str
     top_k: int
     semantic_types: _containers.RepeatedScalarFieldContainer[str]
@@ -69,7 +70,8 @@ class LinkingOptions(_message.Message):
     min_confidence: float
     codes: _containers.RepeatedScalarFieldContainer[str]
     value_set: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, bundle_digest: _Optional[str] = ..., top_k: _Optional[int] = ..., semantic_types: _Optional[_Iterable[str]] = ..., vocabularies: _Optional[_Iterable[str]] = ..., languages: _Optional[_Iterable[str]] = ..., rerank_mode: _Optional[_Union[RerankMode, str]] = ..., min_confidence: _Optional[float] = ..., codes: _Optional[_Iterable[str]] = ..., value_set: _Optional[_Iterable[str]] = ...) -> None: ...
+    display_language: str
+    def __init__(self, bundle_digest: _Optional[str] = ..., top_k: _Optional[int] = ..., semantic_types: _Optional[_Iterable[str]] = ..., vocabularies: _Optional[_Iterable[str]] = ..., languages: _Optional[_Iterable[str]] = ..., rerank_mode: _Optional[_Union[RerankMode, str]] = ..., min_confidence: _Optional[float] = ..., codes: _Optional[_Iterable[str]] = ..., value_set: _Optional[_Iterable[str]] = ..., display_language: _Optional[str] = ...) -> None: ...
 
 class Mention(_message.Message):
     __slots__ = ("mention_id", "text", "context", "context_span")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from linker.v1 import common_pb2 as linker_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#linker/v1/terminology_service.proto\x12\tlinker.v1\x1a\x16linker/v1/common.proto\"P\n\x0b\x43onceptName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x11\n\tterm_type\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\"\'\n\x11GetConceptRequest\x12\x12\n\nconcept_id\x18\x01 \x01(\t\"E\n\x0bReplacement\x12\x12\n\nconcept_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64isplay\x18\x02 \x01(\t\x12\x11\n\trelations\x18\x03 \x03(\t\"\xf1\x01\n\x12GetConceptResponse\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12%\n\x05names\x18\x02 \x03(\x0b\x32\x16.linker.v1.ConceptName\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\x12\n\nparent_ids\x18\x04 \x03(\t\x12\x0f\n\x07retired\x18\x05 \x01(\x08\x12)\n\nprovenance\x18\x06 \x01(\x0b\x32\x15.linker.v1.Provenance\x12+\n\x0breplaced_by\x18\x07 \x03(\x0b\x32\x16.linker.v1.Replacement\".\n\x17\x42\x61tchGetConceptsRequest\x12\x13\n\x0b\x63oncept_ids\x18\x01 \x03(\t\"k\n\x18\x42\x61tchGetConceptsResponse\x12$\n\x08\x63oncepts\x18\x01 \x03(\x0b\x32\x12.linker.v1.Concept\x12)\n\nprovenance\x18\x02 \x01(\x0b\x32\x15.linker.v1.Provenance\"M\n\x15SearchConceptsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x82\x01\n\x16SearchConceptsResponse\x12$\n\x08\x63oncepts\x18\x01 \x03(\x0b\x32\x12.linker.v1.Concept\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12)\n\nprovenance\x18\x03 \x01(\x0b\x32\x15.linker.v1.Provenance\"g\n\x14ListAncestorsRequest\x12\x12\n\nconcept_id\x18\x01 \x01(\t\x12\x14\n\x0cmax_distance\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x97\x01\n\x15ListAncestorsResponse\x12&\n\tancestors\x18\x01 \x03(\x0b\x32\x13.linker.v1.Relative\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12)\n\nprovenance\x18\x04 \x01(\x0b\x32\x15.linker.v1.Provenance\"i\n\x16ListDescendantsRequest\x12\x12\n\nconcept_id\x18\x01 \x01(\t\x12\x14\n\x0cmax_distance\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x9b\x01\n\x17ListDescendantsResponse\x12(\n\x0b\x64\x65scendants\x18\x01 \x03(\x0b\x32\x13.linker.v1.Relative\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12)\n\nprovenance\x18\x04 \x01(\x0b\x32\x15.linker.v1.Provenance\"A\n\x08Relative\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12\x10\n\x08\x64istance\x18\x02 \x01(\x05\"&\n\x06\x43oding\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"F\n\x0fMapCodesRequest\x12\"\n\x07\x63odings\x18\x01 \x03(\x0b\x32\x11.linker.v1.Coding\x12\x0f\n\x07targets\x18\x02 \x03(\t\"V\n\rMappedConcept\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12\x10\n\x08relation\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\"\xc3\x01\n\x0b\x43odeMapping\x12!\n\x06\x63oding\x18\x01 \x01(\x0b\x32\x11.linker.v1.Coding\x12%\n\x06status\x18\x02 \x01(\x0e\x32\x15.linker.v1.CodeStatus\x12*\n\x08\x63oncepts\x18\x03 \x03(\x0b\x32\x18.linker.v1.MappedConcept\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12+\n\x0breplaced_by\x18\x05 \x03(\x0b\x32\x16.linker.v1.Replacement\"g\n\x10MapCodesResponse\x12(\n\x08mappings\x18\x01 \x03(\x0b\x32\x16.linker.v1.CodeMapping\x12)\n\nprovenance\x18\x02 \x01(\x0b\x32\x15.linker.v1.Provenance*t\n\nCodeStatus\x12\x1b\n\x17\x43ODE_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ODE_STATUS_FOUND\x10\x01\x12\x19\n\x15\x43ODE_STATUS_NOT_FOUND\x10\x02\x12\x17\n\x13\x43ODE_STATUS_RETIRED\x10\x03\x32\xa4\x04\n\x12TerminologyService\x12N\n\nGetConcept\x12\x1c.linker.v1.GetConceptRequest\x1a\x1d.linker.v1.GetConceptResponse\"\x03\x90\x02\x01\x12`\n\x10\x42\x61tchGetConcepts\x12\".linker.v1.BatchGetConceptsRequest\x1a#.linker.v1.BatchGetConceptsResponse\"\x03\x90\x02\x01\x12Z\n\x0eSearchConcepts\x12 .linker.v1.SearchConceptsRequest\x1a!.linker.v1.SearchConceptsResponse\"\x03\x90\x02\x01\x12W\n\rListAncestors\x12\x1f.linker.v1.ListAncestorsRequest\x1a .linker.v1.ListAncestorsResponse\"\x03\x90\x02\x01\x12]\n\x0fListDescendants\x12!.linker.v1.ListDescendantsRequest\x1a\".linker.v1.ListDescendantsResponse\"\x03\x90\x02\x01\x12H\n\x08MapCodes\x12\x1a.linker.v1.MapCodesRequest\x1a\x1b.linker.v1.MapCodesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#linker/v1/terminology_service.proto\x12\tlinker.v1\x1a\x16linker/v1/common.proto\"P\n\x0b\x43onceptName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x11\n\tterm_type\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\"\'\n\x11GetConceptRequest\x12\x12\n\nconcept_id\x18\x01 \x01(\t\"E\n\x0bReplacement\x12\x12\n\nconcept_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64isplay\x18\x02 \x01(\t\x12\x11\n\trelations\x18\x03 \x03(\t\"\xf1\x01\n\x12GetConceptResponse\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12%\n\x05names\x18\x02 \x03(\x0b\x32\x16.linker.v1.ConceptName\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\x12\n\nparent_ids\x18\x04 \x03(\t\x12\x0f\n\x07retired\x18\x05 \x01(\x08\x12)\n\nprovenance\x18\x06 \x01(\x0b\x32\x15.linker.v1.Provenance\x12+\n\x0breplaced_by\x18\x07 \x03(\x0b\x32\x16.linker.v1.Replacement\".\n\x17\x42\x61tchGetConceptsRequest\x12\x13\n\x0b\x63oncept_ids\x18\x01 \x03(\t\"k\n\x18\x42\x61tchGetConceptsResponse\x12$\n\x08\x63oncepts\x18\x01 \x03(\x0b\x32\x12.linker.v1.Concept\x12)\n\nprovenance\x18\x02 \x01(\x0b\x32\x15.linker.v1.Provenance\"g\n\x15SearchConceptsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x18\n\x10\x64isplay_language\x18\x04 \x01(\t\"\x82\x01\n\x16SearchConceptsResponse\x12$\n\x08\x63oncepts\x18\x01 \x03(\x0b\x32\x12.linker.v1.Concept\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12)\n\nprovenance\x18\x03 \x01(\x0b\x32\x15.linker.v1.Provenance\"g\n\x14ListAncestorsRequest\x12\x12\n\nconcept_id\x18\x01 \x01(\t\x12\x14\n\x0cmax_distance\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x97\x01\n\x15ListAncestorsResponse\x12&\n\tancestors\x18\x01 \x03(\x0b\x32\x13.linker.v1.Relative\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12)\n\nprovenance\x18\x04 \x01(\x0b\x32\x15.linker.v1.Provenance\"i\n\x16ListDescendantsRequest\x12\x12\n\nconcept_id\x18\x01 \x01(\t\x12\x14\n\x0cmax_distance\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x9b\x01\n\x17ListDescendantsResponse\x12(\n\x0b\x64\x65scendants\x18\x01 \x03(\x0b\x32\x13.linker.v1.Relative\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12)\n\nprovenance\x18\x04 \x01(\x0b\x32\x15.linker.v1.Provenance\"A\n\x08Relative\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12\x10\n\x08\x64istance\x18\x02 \x01(\x05\"&\n\x06\x43oding\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"F\n\x0fMapCodesRequest\x12\"\n\x07\x63odings\x18\x01 \x03(\x0b\x32\x11.linker.v1.Coding\x12\x0f\n\x07targets\x18\x02 \x03(\t\"~\n\rMappedConcept\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12\x10\n\x08relation\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\xc3\x01\n\x0b\x43odeMapping\x12!\n\x06\x63oding\x18\x01 \x01(\x0b\x32\x11.linker.v1.Coding\x12%\n\x06status\x18\x02 \x01(\x0e\x32\x15.linker.v1.CodeStatus\x12*\n\x08\x63oncepts\x18\x03 \x03(\x0b\x32\x18.linker.v1.MappedConcept\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12+\n\x0breplaced_by\x18\x05 \x03(\x0b\x32\x16.linker.v1.Replacement\"g\n\x10MapCodesResponse\x12(\n\x08mappings\x18\x01 \x03(\x0b\x32\x16.linker.v1.CodeMapping\x12)\n\nprovenance\x18\x02 \x01(\x0b\x32\x15.linker.v1.Provenance*t\n\nCodeStatus\x12\x1b\n\x17\x43ODE_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43ODE_STATUS_FOUND\x10\x01\x12\x19\n\x15\x43ODE_STATUS_NOT_FOUND\x10\x02\x12\x17\n\x13\x43ODE_STATUS_RETIRED\x10\x03\x32\xa4\x04\n\x12TerminologyService\x12N\n\nGetConcept\x12\x1c.linker.v1.GetConceptRequest\x1a\x1d.linker.v1.GetConceptResponse\"\x03\x90\x02\x01\x12`\n\x10\x42\x61tchGetConcepts\x12\".linker.v1.BatchGetConceptsRequest\x1a#.linker.v1.BatchGetConceptsResponse\"\x03\x90\x02\x01\x12Z\n\x0eSearchConcepts\x12 .linker.v1.SearchConceptsRequest\x1a!.linker.v1.SearchConceptsResponse\"\x03\x90\x02\x01\x12W\n\rListAncestors\x12\x1f.linker.v1.ListAncestorsRequest\x1a .linker.v1.ListAncestorsResponse\"\x03\x90\x02\x01\x12]\n\x0fListDescendants\x12!.linker.v1.ListDescendantsRequest\x1a\".linker.v1.ListDescendantsResponse\"\x03\x90\x02\x01\x12H\n\x08MapCodes\x12\x1a.linker.v1.MapCodesRequest\x1a\x1b.linker.v1.MapCodesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,8 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TERMINOLOGYSERVICE'].methods_by_name['ListDescendants']._serialized_options = b'\220\002\001'
   _globals['_TERMINOLOGYSERVICE'].methods_by_name['MapCodes']._loaded_options = None
   _globals['_TERMINOLOGYSERVICE'].methods_by_name['MapCodes']._serialized_options = b'\220\002\001'
-  _globals['_CODESTATUS']._serialized_start=1975
-  _globals['_CODESTATUS']._serialized_end=2091
+  _globals['_CODESTATUS']._serialized_start=2041
+  _globals['_CODESTATUS']._serialized_end=2157
   _globals['_CONCEPTNAME']._serialized_start=74
   _globals['_CONCEPTNAME']._serialized_end=154
   _globals['_GETCONCEPTREQUEST']._serialized_start=156
@@ -59,29 +59,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHGETCONCEPTSRESPONSE']._serialized_start=560
   _globals['_BATCHGETCONCEPTSRESPONSE']._serialized_end=667
   _globals['_SEARCHCONCEPTSREQUEST']._serialized_start=669
-  _globals['_SEARCHCONCEPTSREQUEST']._serialized_end=746
-  _globals['_SEARCHCONCEPTSRESPONSE']._serialized_start=749
-  _globals['_SEARCHCONCEPTSRESPONSE']._serialized_end=879
-  _globals['_LISTANCESTORSREQUEST']._serialized_start=881
-  _globals['_LISTANCESTORSREQUEST']._serialized_end=984
-  _globals['_LISTANCESTORSRESPONSE']._serialized_start=987
-  _globals['_LISTANCESTORSRESPONSE']._serialized_end=1138
-  _globals['_LISTDESCENDANTSREQUEST']._serialized_start=1140
-  _globals['_LISTDESCENDANTSREQUEST']._serialized_end=1245
-  _globals['_LISTDESCENDANTSRESPONSE']._serialized_start=1248
-  _globals['_LISTDESCENDANTSRESPONSE']._serialized_end=1403
-  _globals['_RELATIVE']._serialized_start=1405
-  _globals['_RELATIVE']._serialized_end=1470
-  _globals['_CODING']._serialized_start=1472
-  _globals['_CODING']._serialized_end=1510
-  _globals['_MAPCODESREQUEST']._serialized_start=1512
-  _globals['_MAPCODESREQUEST']._serialized_end=1582
-  _globals['_MAPPEDCONCEPT']._serialized_start=1584
-  _globals['_MAPPEDCONCEPT']._serialized_end=1670
-  _globals['_CODEMAPPING']._serialized_start=1673
-  _globals['_CODEMAPPING']._serialized_end=1868
-  _globals['_MAPCODESRESPONSE']._serialized_start=1870
-  _globals['_MAPCODESRESPONSE']._serialized_end=1973
-  _globals['_TERMINOLOGYSERVICE']._serialized_start=2094
-  _globals['_TERMINOLOGYSERVICE']._serialized_end=2642
+  _globals['_SEARCHCONCEPTSREQUEST']._serialized_end=772
+  _globals['_SEARCHCONCEPTSRESPONSE']._serialized_start=775
+  _globals['_SEARCHCONCEPTSRESPONSE']._serialized_end=905
+  _globals['_LISTANCESTORSREQUEST']._serialized_start=907
+  _globals['_LISTANCESTORSREQUEST']._serialized_end=1010
+  _globals['_LISTANCESTORSRESPONSE']._serialized_start=1013
+  _globals['_LISTANCESTORSRESPONSE']._serialized_end=1164
+  _globals['_LISTDESCENDANTSREQUEST']._serialized_start=1166
+  _globals['_LISTDESCENDANTSREQUEST']._serialized_end=1271
+  _globals['_LISTDESCENDANTSRESPONSE']._serialized_start=1274
+  _globals['_LISTDESCENDANTSRESPONSE']._serialized_end=1429
+  _globals['_RELATIVE']._serialized_start=1431
+  _globals['_RELATIVE']._serialized_end=1496
+  _globals['_CODING']._serialized_start=1498
+  _globals['_CODING']._serialized_end=1536
+  _globals['_MAPCODESREQUEST']._serialized_start=1538
+  _globals['_MAPCODESREQUEST']._serialized_end=1608
+  _globals['_MAPPEDCONCEPT']._serialized_start=1610
+  _globals['_MAPPEDCONCEPT']._serialized_end=1736
+  _globals['_CODEMAPPING']._serialized_start=1739
+  _globals['_CODEMAPPING']._serialized_end=1934
+  _globals['_MAPCODESRESPONSE']._serialized_start=1936
+  _globals['_MAPCODESRESPONSE']._serialized_end=2039
+  _globals['_TERMINOLOGYSERVICE']._serialized_start=2160
+  _globals['_TERMINOLOGYSERVICE']._serialized_end=2708
 # @@protoc_insertion_point(module_scope)

@@ -80,14 +80,16 @@ class BatchGetConceptsResponse(_message.Message):
     def __init__(self, concepts: _Optional[_Iterable[_Union[_common_pb2.Concept, _Mapping]]] = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ...) -> None: ...
 
 class SearchConceptsRequest(_message.Message):
-    __slots__ = ("query", "page_size", "page_token")
+    __slots__ = ("query", "page_size", "page_token", "display_language")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     query: str
     page_size: int
     page_token: str
-    def __init__(self, query: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    display_language: str
+    def __init__(self, query: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., display_language: _Optional[str] = ...) -> None: ...
 
 class SearchConceptsResponse(_message.Message):
     __slots__ = ("concepts", "next_page_token", "provenance")
@@ -172,14 +174,16 @@ class MapCodesRequest(_message.Message):
     def __init__(self, codings: _Optional[_Iterable[_Union[Coding, _Mapping]]] = ..., targets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MappedConcept(_message.Message):
-    __slots__ = ("concept", "relation", "source")
+    __slots__ = ("concept", "relation", "source", "confidence")
     CONCEPT_FIELD_NUMBER: _ClassVar[int]
     RELATION_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     concept: _common_pb2.Concept
     relation: str
     source: str
-    def __init__(self, concept: _Optional[_Union[_common_pb2.Concept, _Mapping]] = ..., relation: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+    confidence: float
+    def __init__(self, concept: _Optional[_Union[_common_pb2.Concept, _Mapping]] = ..., relation: _Optional[str] = ..., source: _Optional[str] = ..., confidence: _Optional[float] = ...) -> None: ...
 
 class CodeMapping(_message.Message):
     __slots__ = ("coding", "status", "concepts", "truncated", "replaced_by")

@@ -15,6 +15,7 @@ from ontologies.readers.fhir_conceptmap import read_fhir_conceptmap
 from ontologies.readers.fhir_resource import resource_type
 from ontologies.readers.fhir_valueset import read_fhir_valueset
 from ontologies.readers.files import first_bytes, uncompressed_name
+from ontologies.readers.gnuhealth import is_gnuhealth, read_gnuhealth
 from ontologies.readers.icd10cm import is_icd10cm, read_icd10cm
 from ontologies.readers.loinc import is_loinc, read_loinc
 from ontologies.readers.mesh import is_mesh_xml, read_mesh_xml
@@ -30,6 +31,7 @@ from ontologies.readers.sssom import is_sssom, read_sssom
 from ontologies.readers.tables import read_tables
 from ontologies.readers.tabular import read_tabular
 from ontologies.readers.umls import is_umls, read_umls
+from ontologies.readers.unii import is_unii, read_unii
 from ontologies.records import Source
 
 
@@ -48,7 +50,7 @@ class Format:
 
 
 def _read_tabular(path: Path, options: Options) -> Source:
-    return read_tabular(path, language=options.language, prefix=options.prefix)
+    return read_tabular(path, language=options.language, prefix=options.prefix, problems=options.problems)
 
 
 def _read_obo(path: Path, options: Options) -> Source:
@@ -105,6 +107,12 @@ FORMATS = (
     Format("UMLS Metathesaurus (a folder with MRCONSO.RRF)", is_umls, read_umls, _EVERY_FILTER),
     Format("RxNorm (a folder with RXNCONSO.RRF)", is_rxnorm, read_rxnorm, _EVERY_FILTER),
     Format("ICD-10-CM (tabular list .xml, order file .txt)", is_icd10cm, read_icd10cm, ("languages",)),
+    Format(
+        "ICD-10 and ICD-11 of GNU Health (a folder or tar archive with data/diseases.xml)",
+        is_gnuhealth,
+        read_gnuhealth,
+        ("languages", "semantic_types"),
+    ),
     Format("LOINC (Loinc.csv, or a folder with it)", is_loinc, read_loinc, ("languages", "semantic_types")),
     Format(
         "OMOP vocabularies (CONCEPT.csv, or a folder with it)",
@@ -123,6 +131,7 @@ FORMATS = (
     Format("MeSH in ASCII (.bin)", is_mesh_ascii, read_mesh_ascii, ("languages", "semantic_types")),
     Format("SSSOM mappings (.tsv)", is_sssom, read_sssom, ("sources",)),
     Format("Babelon translations and synonym templates (.tsv)", is_babelon, read_babelon, ("languages", "suppressed")),
+    Format("FDA substance names (UNII_Names.txt)", is_unii, read_unii, ("term_types",)),
     Format("a folder of neutral tables", _is_tables, _read_tables),
     Format(
         "SNOMED CT RF2 (a folder or .zip file of a release)",

@@ -7,22 +7,30 @@ from collections.abc import Generator
 from pathlib import Path
 
 from ontologies.errors import SourceError
-from ontologies.readers.files import read_lines, uncompressed_name
+from ontologies.readers.files import decoded_line, read_lines, read_raw_lines, uncompressed_name
+from ontologies.readers.options import Problems
 
 Row = tuple[int, list[str]]
 
 
-def delimited_rows(path: Path) -> Generator[Row, None, None]:
-    """Cells of each row that is not blank, with the line the row begins on."""
+def delimited_rows(path: Path, problems: Problems | None = None) -> Generator[Row, None, None]:
+    """Cells of each row that is not blank, with the line the row begins on.
+
+    problems: told of lines that are not UTF-8, where a line is a row; else each is an error.
+    """
     is_csv = uncompressed_name(path).lower().endswith(".csv")
-    return _csv_rows(path) if is_csv else _tsv_rows(path)
+    return _csv_rows(path) if is_csv else _tsv_rows(path, problems or Problems())
 
 
-def _tsv_rows(path: Path) -> Generator[Row, None, None]:
-    for number, line in read_lines(path):
-        text = line.removesuffix("\n").removesuffix("\r")
-        if text:
-            yield number, text.split("\t")
+def _tsv_rows(path: Path, problems: Problems) -> Generator[Row, None, None]:
+    for number, line in read_raw_lines(path):
+        try:
+            text = decoded_line(line, path, number).removesuffix("\n").removesuffix("\r")
+        except SourceError as error:
+            problems.found("rows that are not UTF-8", error)
+        else:
+            if text:
+                yield number, text.split("\t")
 
 
 def _csv_rows(path: Path) -> Generator[Row, None, None]:

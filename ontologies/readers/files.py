@@ -1,10 +1,12 @@
 """Files of a release: read whole or line by line, each failure a `SourceError` that names the file and the line.
 
-A file whose name ends in `.gz`, `.xz` or `.zst` is decompressed on the way (RFC 1952; the .xz file format; RFC 8878).
+A file whose name ends in `.gz`, `.bz2`, `.xz` or `.zst` is decompressed on the way (RFC 1952; bzip2; the .xz file
+format; RFC 8878).
 """
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import hashlib
@@ -21,7 +23,7 @@ import pyarrow as pa
 from ontologies.errors import SourceError
 
 BOM = codecs.BOM_UTF8
-COMPRESSIONS = (".gz", ".xz", ".zst")
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
@@ -75,25 +77,35 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Each line with its 1-based number and its ending. Only a newline ends a line, as in every format read here."""
     for number, line in read_raw_lines(path):
-        yield number, _decode(line, path, number)
+        yield number, decoded_line(line, path, number)
 
 
-def read_raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """As `read_lines`, not decoded."""
-    check_file(path)
-    number = 0
-    try:
-        with _open(path) as handle:
-            for number, line in enumerate(handle, start=1):
-                yield number, line if number > 1 else line.removeprefix(BOM)
-    except _UNREADABLE as error:
-        raise _unreadable(path, error, line=number + 1) from None
+def read_raw_lines(*paths: Path) -> Iterator[tuple[int, bytes]]:
+    """As `read_lines`, not decoded. Several files are parts of one, wherever it was cut."""
+    number, rest = 0, b""
+    for path in paths:
+        check_file(path)
+        try:
+            with _open(path) as handle:
+                for line in handle:
+                    if path is not paths[-1] and not line.endswith(b"\n"):
+                        rest += line
+                        continue
+                    number += 1
+                    yield number, rest + line if number > 1 else (rest + line).removeprefix(BOM)
+                    rest = b""
+        except _UNREADABLE as error:
+            raise _unreadable(path, error, line=number + 1) from None
+    if rest:
+        yield number + 1, rest
 
 
 def _open(path: Path) -> BinaryIO:
     match path.suffix.lower():
         case ".gz":
             return cast("BinaryIO", io.BufferedReader(gzip.open(path, "rb")))  # by lines, much faster than itself
+        case ".bz2":
+            return cast("BinaryIO", io.BufferedReader(bz2.open(path, "rb")))
         case ".xz":
             return cast("BinaryIO", io.BufferedReader(lzma.open(path, "rb")))
         case ".zst":  # Arrow has Zstandard, the standard library of Python 3.11 has not
@@ -109,7 +121,8 @@ def _unreadable(path: Path, error: Exception, *, line: int | None = None) -> Sou
     return SourceError(message, path=path, line=line)
 
 
-def _decode(line: bytes, path: Path, number: int) -> str:
+def decoded_line(line: bytes, path: Path, number: int) -> str:
+    """A line as text. Raises `SourceError` where it is not UTF-8."""
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,6 +1,8 @@
-"""Licences that releases name by their address."""
+"""Licences that releases name by their address, and those that say until when they hold."""
 
 from __future__ import annotations
+
+import re
 
 _SPDX = {
     "creativecommons.org/licenses/by/3.0": "CC-BY-3.0",
@@ -10,6 +12,10 @@ _SPDX = {
     "creativecommons.org/publicdomain/zero/1.0": "CC0-1.0",
 }
 
+_END = re.compile(
+    r"(?:expir\w*|until|valid (?:to|through)|ends?)\D{0,20}(?P<date>\d{4}(?:-\d{2}(?:-\d{2})?)?)\b", re.IGNORECASE
+)
+
 
 def known_licence(text: str) -> str:
     """SPDX identifier of the licence whose address the text holds, or "".
@@ -18,3 +24,13 @@ def known_licence(text: str) -> str:
     'CC0-1.0'
     """
     return next((spdx for address, spdx in _SPDX.items() if address in text), "")
+
+
+def has_expired(text: str, *, today: str) -> bool:
+    """Whether a licence says that it ended before `today` (ISO 8601).
+
+    >>> has_expired("valid until 2019-12-31", today="2026-11-23"), has_expired("CC-BY-4.0", today="2026-11-23")
+    (True, False)
+    """
+    found = _END.search(text)
+    return found is not None and found["date"] < today[: len(found["date"])]

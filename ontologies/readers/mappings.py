@@ -27,7 +27,9 @@ _INVERSES = {
 Pair = tuple[str, str]  # vocabulary and code
 
 
-def codes_of(subject: Pair, predicate: str, target: Pair, line: int, options: Options) -> Iterator[Code]:
+def codes_of(
+    subject: Pair, predicate: str, target: Pair, line: int, options: Options, *, confidence: float | None = None
+) -> Iterator[Code]:
     """The mapping as it is told of its subject, and of its target."""
     told = [(subject, predicate, target)]
     if predicate in _INVERSES:
@@ -35,4 +37,11 @@ def codes_of(subject: Pair, predicate: str, target: Pair, line: int, options: Op
     built = {canonical_prefix(source) for source in options.sources}
     for (prefix, local), relation, (system, code) in told:
         if not built or prefix in built:
-            yield Code(concept_id=f"{prefix}:{local}", system=system, code=code, relation=relation, line=line)
+            yield Code(
+                concept_id=f"{prefix}:{local}",
+                system=system,
+                code=code,
+                relation=relation,
+                confidence=confidence,
+                line=line,
+            )

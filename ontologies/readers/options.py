@@ -14,11 +14,13 @@ EXAMPLES = 3  # errors kept of each kind, for the report
 class Problems:
     """Rows that are not what they should be: each an error or, where `lenient`, left out, counted and reported.
 
-    counts: left-out rows by kind. examples: the first few errors of each kind.
+    counts: left-out rows by kind. remarks: rows by kind that are odd and were read all the same. examples: the first
+    few errors of each kind of either.
     """
 
     lenient: bool = False
     counts: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[SourceError]] = field(default_factory=dict)
 
     def found(self, kind: str, error: SourceError) -> None:
@@ -26,6 +28,14 @@ class Problems:
         if not self.lenient:
             raise error
         self.counts[kind] += 1
+        self._show(kind, error)
+
+    def remarked(self, kind: str, error: SourceError) -> None:
+        """Take note of what is odd but read all the same."""
+        self.remarks[kind] += 1
+        self._show(kind, error)
+
+    def _show(self, kind: str, error: SourceError) -> None:
         if len(shown := self.examples.setdefault(kind, [])) < EXAMPLES:
             shown.append(error)
 

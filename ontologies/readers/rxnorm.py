@@ -14,7 +14,8 @@ from pathlib import Path
 from ontologies.readers.files import digest
 from ontologies.readers.options import Options
 from ontologies.readers.rrf import rows as rrf
-from ontologies.readers.rrf.metathesaurus import Layout, Metathesaurus, Retired
+from ontologies.readers.rrf.layout import Layout, Retired
+from ontologies.readers.rrf.metathesaurus import Metathesaurus
 from ontologies.readers.rrf.parents import ParentRule
 from ontologies.readers.rrf.releases import vocabulary_releases
 from ontologies.records import Source

@@ -6,7 +6,7 @@ subject and of its object. A negated mapping (`predicate_modifier`: Not) and one
 whose subject or object is a literal has no concept to tell of.
 
 `curie_map` tells what a prefix stands for, so that a vocabulary has one prefix whatever the mapping set calls it.
-Of the provenance, a row of a crosswalk keeps the mapping set as its source; confidence and justification are checked.
+Of the provenance, a row of a crosswalk keeps the mapping set as its source, and the confidence.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]  # its types are another package
@@ -57,12 +58,13 @@ class _Reader:
     def records(self, table: HeadedTable) -> Iterator[Code]:
         for line, row in table.rows:
             try:
-                mapping = self._mapping(row, line)
+                mapping, confidence = self._mapping(row, line), self._confidence(row, line)
             except SourceError as error:
                 self.options.problems.found("rows that are no mapping", error)
             else:
                 if mapping is not None:
-                    yield from codes_of(mapping[0], row["predicate_id"], mapping[1], line, self.options)
+                    subject, target = mapping
+                    yield from codes_of(subject, row["predicate_id"], target, line, self.options, confidence=confidence)
 
     def _mapping(self, row: Row, line: int) -> tuple[Pair, Pair] | None:
         literal = "rdfs literal" in (row.get("subject_type"), row.get("object_type"))
@@ -70,8 +72,6 @@ class _Reader:
             return None
         if _NO_TERM & {row["subject_id"], row["object_id"]}:
             return None
-        if confidence := row.get("confidence", ""):
-            self._check_confidence(confidence, line)
         self._pair(row, "predicate_id", line)
         return self._pair(row, "subject_id", line), self._pair(row, "object_id", line)
 
@@ -84,14 +84,18 @@ class _Reader:
         expanded = pair_of_iri(self.prefixes[prefix] + local) if prefix in self.prefixes else None
         return expanded or pair_of(prefix, local)
 
-    def _check_confidence(self, text: str, line: int) -> None:
+    def _confidence(self, row: Row, line: int) -> float | None:
+        text = row.get("confidence", "")
+        if not text:
+            return None
         try:
-            fits = 0 <= float(text) <= 1
+            confidence = float(text)
         except ValueError:
-            fits = False
-        if not fits:
-            message = f"expected a number from 0 to 1, got {text[:80]!r}"
-            raise SourceError(message, path=self.path, line=line, field="confidence")
+            confidence = nan
+        if 0 <= confidence <= 1:
+            return confidence
+        message = f"expected a number from 0 to 1, got {text[:80]!r}"
+        raise SourceError(message, path=self.path, line=line, field="confidence")
 
 
 def _metadata(table: HeadedTable, path: Path) -> dict[str, object]:

@@ -2,13 +2,13 @@
 
     concepts.parquet  concept_id, semantic_types list<string>, definition, parents list<string>, retired bool
     names.parquet     concept_id, name, language, term_type, source
-    codes.parquet     concept_id, system, code, relation, source
+    codes.parquet     concept_id, system, code, relation, source, confidence float
     replacements.parquet  concept_id, replaced_by, relation
     releases.json     a list of objects with the fields of `ontologies.records.Release`
 
 Whoever can write Parquet can hand over an ontology in this form. The table of replacements may be absent, and so may
-the columns `retired`, `definition`, `relation` and `source` (the release a row comes from). The line of a record that
-was read from here is its row, counted from 1.
+the columns `retired`, `definition`, `relation`, `confidence` and `source` (the release a row comes from). The line of a
+record that was read from here is its row, counted from 1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ CONCEPTS = pa.schema(
     ]
 )
 NAMES = pa.schema([(column, pa.string()) for column in ("concept_id", "name", "language", "term_type", "source")])
-CODES = pa.schema([(column, pa.string()) for column in ("concept_id", "system", "code", "relation", "source")])
+CODES = pa.schema(
+    [
+        *((column, pa.string()) for column in ("concept_id", "system", "code", "relation", "source")),
+        ("confidence", pa.float64()),
+    ]
+)
 REPLACEMENTS = pa.schema([(column, pa.string()) for column in ("concept_id", "replaced_by", "relation")])
 _SCHEMAS = {
     "concepts.parquet": CONCEPTS,
@@ -47,7 +52,7 @@ _SCHEMAS = {
     "replacements.parquet": REPLACEMENTS,
 }
 _OPTIONAL_TABLE = "replacements.parquet"
-_OPTIONAL = {"retired", "definition", "relation", "source"}
+_OPTIONAL = {"retired", "definition", "relation", "source", "confidence"}
 _TERM_TYPES = {term_type.value: term_type for term_type in TermType}
 _RELEASES = "releases.json"
 
@@ -80,7 +85,10 @@ def write_tables(path: str | PathLike[str], source: Source) -> None:
             (folder / name).unlink(missing_ok=True)
             continue
         ordered = sorted(rows[name], key=lambda row: str(row["concept_id"]))
-        _write(folder / name, pa.Table.from_pylist(ordered, schema=schema))
+        table = pa.Table.from_pylist(ordered, schema=schema)
+        if "confidence" in table.column_names and table["confidence"].null_count == len(table):
+            table = table.drop_columns("confidence")
+        _write(folder / name, table)
     text = json.dumps([asdict(release) for release in source.releases], ensure_ascii=False, indent=2)
     (folder / _RELEASES).write_text(text + "\n", encoding="utf-8")
 
@@ -201,8 +209,16 @@ def _code(row: Row, line: int, path: Path) -> Code:
         code=_text(row, "code", line, path),
         relation=row.get("relation") or "skos:exactMatch",
         source=row.get("source") or "",
+        confidence=_confidence(row, line, path),
         line=line,
     )
+
+
+def _confidence(row: Row, line: int, path: Path) -> float | None:
+    value: float | None = row.get("confidence")
+    if value is None or 0 <= value <= 1:
+        return value
+    raise SourceError(f"expected a number from 0 to 1, got {value}", path=path, line=line, field="confidence")
 
 
 def _replacement(row: Row, line: int, path: Path) -> Replacement:

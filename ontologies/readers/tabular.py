@@ -30,6 +30,7 @@ from linker.identifiers import canonical_prefix
 from ontologies.errors import SourceError
 from ontologies.readers.delimited import Row, delimited_rows
 from ontologies.readers.files import digest, first_bytes, uncompressed_name
+from ontologies.readers.options import Problems
 from ontologies.readers.parquet import MAGIC, parquet_columns, parquet_rows
 from ontologies.records import Code, Concept, Name, Record, Release, Source, TermType
 
@@ -47,18 +48,20 @@ _LANGUAGE = re.compile(
 _CODE = re.compile(r"(?P<system>[^\s:=]+):(?P<code>[^\s=][^=]*?)(?:=(?P<relation>[A-Za-z][\w.-]*:[A-Za-z]\w*))?")
 
 
-def read_tabular(path: str | Path, *, language: str = "", prefix: str = "") -> Source:
+def read_tabular(path: str | Path, *, language: str = "", prefix: str = "", problems: Problems | None = None) -> Source:
     """The table's records: a concept where its id is first seen, a name a row, and the row's codes.
 
-    language: of the names whose row does not say. prefix: put before concept ids that have none.
+    language: of the names whose row does not say. prefix: put before concept ids that have none. problems: told of
+    rows that are not what they should be, which are then left out.
     """
     path = Path(path)
     release = Release(source=prefix or Path(uncompressed_name(path)).stem, sha256=digest(path))
     if language and not _is_language(language):
         raise SourceError(_expected_language(language), path=path, field="language")
-    layout, rows = _open(path)
+    problems = problems or Problems()
+    layout, rows = _open(path, problems)
     reader = _RowReader(path, layout, language=language, prefix=prefix)
-    return Source(path=str(path), releases=(release,), records=_records(path, reader, rows))
+    return Source(path=str(path), releases=(release,), records=_records(path, reader, rows, problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class _Layout:
     hint: str = ""
 
 
-def _open(path: Path) -> tuple[_Layout, Iterable[Row]]:
+def _open(path: Path, problems: Problems) -> tuple[_Layout, Iterable[Row]]:
     if first_bytes(path, size=len(MAGIC)) == MAGIC or path.suffix.lower() == ".parquet":
         layout = _header(parquet_columns(path), path=path, line=None)
         return layout, parquet_rows(path, columns=layout.columns)
@@ -80,8 +83,8 @@ def _open(path: Path) -> tuple[_Layout, Iterable[Row]]:
     line, cells = first
     names = [cell.strip() for cell in cells]
     if "concept_id" in names or "name" in names:
-        return _header(names, path=path, line=line), (row for row in delimited_rows(path) if row[0] != line)
-    return _positions(len(cells), path=path, line=line), delimited_rows(path)
+        return _header(names, path=path, line=line), (row for row in delimited_rows(path, problems) if row[0] != line)
+    return _positions(len(cells), path=path, line=line), delimited_rows(path, problems)
 
 
 def _header(names: Sequence[str], *, path: Path, line: int | None) -> _Layout:
@@ -103,16 +106,22 @@ def _positions(width: int, *, path: Path, line: int) -> _Layout:
         return _Layout(columns, hint=f" (no header row, so the columns are taken to be {', '.join(columns)})")
     message = (
         f"expected 2 to {len(POSITIONS)} columns ({', '.join(POSITIONS)}), or a header row that names concept_id and"
-        f" name, got {width}"
+        f" name, with tabs between them (commas in a .csv file), got {width}"
     )
     raise SourceError(message, path=path, line=line, field=None if width > 1 else "name")
 
 
-def _records(path: Path, reader: _RowReader, rows: Iterable[Row]) -> Iterator[Record]:
+def _records(path: Path, reader: _RowReader, rows: Iterable[Row], problems: Problems) -> Iterator[Record]:
     empty = True
     for line, cells in rows:
         empty = False
-        yield from reader.records(line, cells)
+        try:
+            records = list(reader.records(line, cells))
+        except SourceError as error:
+            problems.found("rows that are not what they should be", error)
+            reader.forget(line)
+        else:
+            yield from records
     if empty:
         raise SourceError("expected at least one row, got only a header", path=path)
 
@@ -141,6 +150,11 @@ class _RowReader:
         if row.get("codes"):
             for code in self._split(row, "codes", line):
                 yield self._code(concept_id, code, line)
+
+    def forget(self, line: int) -> None:
+        """Take back that a concept was told on this line, the last read, which is left out."""
+        if self._first_lines and next(reversed(self._first_lines.values())) == line:
+            self._first_lines.popitem()
 
     def _row(self, line: int, cells: list[str]) -> dict[str, str]:
         if len(cells) != len(self._columns):

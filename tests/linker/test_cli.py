@@ -275,3 +275,45 @@ def test_the_hierarchy_on_the_command_line(run, bundle: Path) -> None:
     assert "3 of 8; --limit shows more" in below.err
     assert "Heart disease" in below.out
     assert run("concept", "-b", bundle, "CLINIC:0001", "--descendants", "--ancestors").code == 2
+
+
+def test_names_are_shown_in_the_language_asked_for(run, bundle: Path) -> None:
+    def shown(*options: object) -> list[str]:
+        rows = run("link", "-b", bundle, "--json", "-k", 1, *options, "infarto de miocardio", "asma").rows
+        return [row["candidates"][0]["preferred_name"] for row in rows]
+
+    assert shown() == ["Myocardial infarction", "Asthma"]
+    assert shown("--language", "es") == shown("--display-language", "es") == ["Infarto de miocardio", "Asma"]
+    assert shown("--language", "es", "--display-language", "en") == ["Myocardial infarction", "Asthma"]
+    assert shown("--display-language", "fr") == ["Myocardial infarction", "Asthma"]
+    found = run("search", "-b", bundle, "heart d", "--display-language", "es", "--json").rows
+    assert [row["preferred_name"] for row in found] == ["Cardiopatía"]
+
+
+def test_a_name_is_found_without_its_accents(run, bundle: Path) -> None:
+    row = run("link", "-b", bundle, "--json", "-k", 1, "cardiopatia").rows[0]
+    assert (row["candidates"][0]["concept_id"], row["candidates"][0]["source"]) == ("CLINIC:0002", "exact")
+    assert [r["concept_id"] for r in run("search", "-b", bundle, "cardiopatia", "--json").rows] == ["CLINIC:0002"]
+    assert [r["concept_id"] for r in run("search", "-b", bundle, "cardiopatí", "--json").rows] == ["CLINIC:0002"]
+
+
+def test_codes_are_mapped(run, bundle: Path) -> None:
+    found, own, none = run(
+        "map", "-b", bundle, "--json", "--to", "OTHER,CLINIC", "DEMO:H1", "CLINIC:0005", "DEMO:X"
+    ).rows
+    assert (found["code"], found["status"]) == ("DEMO:H1", "found")
+    [concept] = found["concepts"]
+    assert (concept["concept_id"], concept["relation"]) == ("CLINIC:0003", "skos:exactMatch")
+    assert [(c["system"], c["code"]) for c in concept["codes"]] == [("CLINIC", "0003"), ("OTHER", "77")]
+    assert [c["concept_id"] for c in own["concepts"]] == ["CLINIC:0005"]
+    assert (none["status"], none["concepts"]) == ("not_found", [])
+    table = run("map", "-b", bundle, "DEMO:R1", "DEMO:X").out
+    assert "skos:broadMatch" in table
+    assert "not found" in table
+    done = run("map", "-b", bundle, "--to", "ICD10CM", "DEMO:H1")
+    assert (done.code, "--to[0]: expected a vocabulary of this bundle: CLINIC, DEMO, OTHER" in done.err) == (2, True)
+
+
+def test_codes_come_from_lines(run, bundle: Path) -> None:
+    rows = run("map", "-b", bundle, "--json", stdin=b"DEMO:H1\n\nDEMO:H2\n").rows
+    assert [row["code"] for row in rows] == ["DEMO:H1", "DEMO:H2"]

@@ -9,10 +9,13 @@ from linker.records import Code
 from linker.terminology import CROSSWALK_SCHEMA
 
 texts = st.text("aAé\0😀", max_size=2)
-rows = st.lists(st.tuples(st.integers(0, 4), texts, texts, st.sampled_from("xy"), st.just("S")), unique=True)
+rows = st.lists(
+    st.tuples(st.integers(0, 4), texts, texts, st.sampled_from("xy"), st.just("S"), st.sampled_from([0.0, 0.9])),
+    unique=True,
+)
 
 
-def crosswalk(given_rows: list[tuple[int, str, str, str, str]]) -> Crosswalk:
+def crosswalk(given_rows: list[tuple[int, str, str, str, str, float | None]]) -> Crosswalk:
     ordered = sorted(given_rows)
     columns = {
         field.name: pa.array([row[place] for row in ordered], field.type)
@@ -37,4 +40,4 @@ def test_codes_are_found_both_ways_as_by_a_scan(given_rows: list, system: str, c
 
 
 def test_half_a_surrogate_pair_is_no_code() -> None:
-    assert crosswalk([(0, "A", "1", "x", "S")]).concepts("A", "\udcff") == []
+    assert crosswalk([(0, "A", "1", "x", "S", None)]).concepts("A", "\udcff") == []

@@ -162,3 +162,42 @@ def test_a_vocabulary_goes_by_its_aliases(build_bundle) -> None:
     )
     mask = linker.bundle.terminology.name_mask(ConceptFilter(vocabularies=frozenset({"MSH"})))
     assert mask.tolist() == [True, False]
+
+
+def named(tmp_path: Path, *names: str) -> Terminology:
+    """A concept of each name: A:0, A:1 ..."""
+    records: list[Record] = [Concept(concept_id=f"A:{n}") for n in range(len(names))]
+    records += [Name(concept_id=f"A:{n}", name=name) for n, name in enumerate(names)]
+    collect([Source(path="a", releases=(Release(source="A"),), records=records)], folder=tmp_path / "tables")
+    return Terminology(tmp_path / "tables")
+
+
+@pytest.mark.parametrize(
+    ("mention", "found"),
+    [
+        ("papá", [0]),
+        ("papa", [1]),  # as it stands, before what differs in accents
+        ("pápa", [0, 1]),
+        ("infeccion", [2]),
+        ("INFECCIÓN", [2]),
+        ("haematom", [3]),
+        ("Hamatom", [3]),
+        ("ano", []),  # ñ is a letter of its own
+        ("Ödem", [5]),
+    ],
+)
+def test_names_that_differ_in_accents_alone(tmp_path: Path, mention: str, found: list[int]) -> None:
+    terminology = named(tmp_path, "papá", "papa", "Infección", "Hämatom", "año", "Oedem")
+    assert [int(terminology.concept_of_name[row]) for row in terminology.names_alike(normalise(mention))] == found
+
+
+def test_accents_make_no_name_equal(tmp_path: Path) -> None:
+    terminology = named(tmp_path, "infección", "糖尿病")
+    assert terminology.names_equal("infeccion") == []
+    assert terminology.names_equal("infección") == [0]
+
+
+@pytest.mark.parametrize("prefix", ["infecc", "infecció", "infeccio", "INFECCION V", "１型", "1型 糖尿"])
+def test_a_prefix_finds_names_in_any_script_with_and_without_accents(tmp_path: Path, prefix: str) -> None:
+    terminology = named(tmp_path, "Infección viral", "１型糖尿病", "other")
+    assert [concept for _, concept in terminology.search(prefix)] == [0 if prefix[0] in "iI" else 1]

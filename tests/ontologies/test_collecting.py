@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linker.accents import unaccented
 from linker.surface import normalise
-from linker.terminology import TABLES
+from linker.terminology import CROSSWALK_SCHEMA, TABLES
 from ontologies import joining, spilling
 from ontologies.collecting import UNDETERMINED, Tables, collect
 from ontologies.errors import BuildError, SourceError
@@ -37,6 +38,7 @@ codes = st.builds(
     code=st.sampled_from(["1", "10", "2"]),
     relation=st.sampled_from(["skos:exactMatch", "skos:closeMatch"]),
     source=st.sampled_from(["", "X"]),
+    confidence=st.sampled_from([None, 0.5, 1.0]),
 )
 texts = st.lists(st.sampled_from(["b", "a", "c"]), max_size=3).map(tuple)
 
@@ -89,17 +91,20 @@ def expected(given: list[tuple[Record, str]]) -> dict[str, list[dict[str, Any]]]
                 "retired": retired,
             }
         )
-        origins: dict[tuple[str, str, str], str] = {}
+        origins: dict[tuple[str, str, str], tuple[str, float | None]] = {}
         for code, origin in given:
             if isinstance(code, Code) and code.concept_id == concept_id:
-                origins.setdefault((code.system, code.code, code.relation), code.source or origin)
+                key = (code.system, code.code, code.relation)
+                origins.setdefault(key, (code.source or origin, code.confidence))
         found["crosswalk"] += [
-            dict(zip(("concept", "system", "code", "relation", "source"), (row, *key, origin), strict=True))
-            for key, origin in sorted(origins.items())
+            dict(zip((*CROSSWALK_SCHEMA.names,), (row, *key, *told), strict=True))
+            for key, told in sorted(origins.items())
         ]
         for (key, spoken), (name, origin) in sorted(kept.items(), key=lambda i: (i[1][0].term_type.rank, i[0])):
             if not retired:
-                found["exact"].append({"normalised": key, "name": len(found["names"])})
+                for text in (key, *unaccented(key)):
+                    entry = {"normalised": text, "name": len(found["names"]), "respelled": text != key}
+                    found["exact"].append(entry)
                 found["names"].append(
                     {
                         "name": name.name,
@@ -109,7 +114,7 @@ def expected(given: list[tuple[Record, str]]) -> dict[str, list[dict[str, Any]]]
                         "source": name.source or origin,
                     }
                 )
-    found["exact"].sort(key=lambda entry: (entry["normalised"], entry["name"]))
+    found["exact"].sort(key=lambda entry: (entry["normalised"], entry["respelled"], entry["name"]))
     return found
 
 
@@ -260,3 +265,27 @@ def test_nothing_of_the_work_is_left_but_the_tables() -> None:
         tables = collect([source(DEFINED)], folder=Path(folder) / "tables")
         assert {path.suffix for path in (Path(folder) / "tables").iterdir()} == {".arrow"}
     assert tables.names["name"].to_pylist() == ["heart"]
+
+
+def test_a_retired_concept_without_a_name_is_left_out_and_counted() -> None:
+    records = [
+        Concept(concept_id="A:0"),
+        Name(concept_id="A:0", name="x"),
+        Concept(concept_id="A:1", retired=True),
+        Replacement(concept_id="A:1", replaced_by="A:0"),
+    ]
+    tables = collect([source(records)])
+    assert tables.concepts["concept_id"].to_pylist() == ["A:0"]
+    assert tables.replacements["concept_id"].to_pylist() == ["A:1"]
+    assert tables.joined.nameless == 1
+
+
+def test_a_lenient_build_keeps_the_parents_outside_of_a_circle() -> None:
+    records: list[Record] = [
+        Concept(concept_id=f"A:{n}", parents=p)
+        for n, p in enumerate(((), ("A:2", "A:0"), ("A:1",), ("A:1",), ("A:4",)))
+    ]
+    records += [Name(concept_id=f"A:{n}", name=f"n{n}") for n in range(5)]
+    tables = collect([source(records)], lenient=True)
+    assert tables.concepts["parents"].to_pylist() == [[], ["A:0"], [], ["A:1"], []]
+    assert tables.problems.counts == {"parent in a circle of concepts": 3}

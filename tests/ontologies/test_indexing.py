@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_a_name_has_the_row_of_its_normalised_form(tmp_path: Path) -> None:
 def test_recall_is_that_of_an_exact_scan_over_the_same_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: IndexKind
 ) -> None:
-    monkeypatch.setattr(linker.index, "PROPOSED", 80)  # so few that not all is found
+    monkeypatch.setattr(indexing, "PROPOSED", 80)  # so few that not all is found
     entry, mentions = made(tmp_path, kind)
     found = measured(tmp_path, entry, mentions, recall_floor=0.0, workers=2)
     index = VectorIndex(tmp_path, found)
@@ -80,7 +81,7 @@ def test_recall_is_that_of_an_exact_scan_over_the_same_rows(
 def test_an_index_below_the_floor_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: IndexKind, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(linker.index, "PROPOSED", 64)
+    monkeypatch.setattr(indexing, "PROPOSED", 64)
     entry, mentions = made(tmp_path, kind)
     with pytest.raises(BuildError, match=rf"index {kind}: recall@64 is 0\.\d+, below the floor of 0.9999"):
         measured(tmp_path, entry, mentions, recall_floor=0.9999, workers=1)
@@ -93,9 +94,18 @@ def test_as_few_lists_are_probed_as_reach_the_floor(tmp_path: Path) -> None:
     assert some.probes < more.probes <= 64
     assert 0.5 <= some.recall < more.recall
     assert more.recall >= 0.995
-    index = VectorIndex(tmp_path, some)
-    fewer = index.search(mentions, 64, probes=more.probes // 2)[0] >= index.scan(mentions, 64)[0][:, -1:]
+    index = VectorIndex(tmp_path, replace(more, probes=int(more.probes / 1.25) - 1))
+    fewer = index.search(mentions, 64)[0] >= index.scan(mentions, 64)[0][:, -1:]
     assert fewer.mean() < 0.995
+
+
+def test_half_as_many_rows_are_proposed_where_they_reach_the_floor(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(indexing, "PROPOSED", 256)
+    entry, mentions = made(tmp_path, IndexKind.PQ)
+    some = measured(tmp_path, entry, mentions, recall_floor=0.5, workers=1)
+    more = measured(tmp_path, entry, mentions, recall_floor=min(1.0, some.recall + 1e-6), workers=1)
+    assert (some.proposed, more.proposed) == (128, 256)
+    assert some.recall < more.recall
 
 
 def test_names_too_few_to_learn_codes_from(tmp_path: Path) -> None:
@@ -152,7 +162,7 @@ def test_the_number_of_names_chooses_and_the_command_overrides(
         assert run(*options) == 0
         assert read_manifest(out)[0].index.kind == kind
         assert (out / PROPOSALS).exists() == (kind == "pq")
-    monkeypatch.setattr(linker.index, "PROPOSED", 3)
+    monkeypatch.setattr(indexing, "PROPOSED", 3)
     monkeypatch.setattr(indexing, "DEPTH", 3)
     before = (out / VECTORS).read_bytes()
     capsys.readouterr()

@@ -54,6 +54,13 @@ def test_each_mapping_is_told_of_both_sides_in_the_prefixes_that_are_known(tmp_p
     ]
 
 
+def test_the_confidence_is_kept(tmp_path):
+    columns = "subject_id\tpredicate_id\tobject_id\tconfidence"
+    rows = "SX:1\tskos:exactMatch\tm:D1\t0.9\nSX:2\tskos:exactMatch\tm:D2\t\n"
+    found = [(c.concept_id, c.confidence) for c in read_sssom(sssom(tmp_path, rows, columns), Options()).records]
+    assert found == [("SX:1", 0.9), ("MESH:D1", 0.9), ("SX:2", None), ("MESH:D2", None)]
+
+
 def test_only_of_what_is_built(tmp_path):
     assert {c.concept_id for c in read_sssom(sssom(tmp_path), Options(sources=("mesh",))).records} == {"MESH:D005334"}
 

@@ -546,12 +546,13 @@ def test_an_identifier_with_a_wrong_check_digit(tmp_path):
     write(tmp_path, release())
     wrong = description(3)[:-1] + str((int(description(3)[-1]) + 1) % 10)
     path = changed(file(tmp_path, "Description"), description(3).encode(), wrong.encode())
-    error = failure(tmp_path)
+    problems = Problems()
+    kept = list(read(tmp_path, Options(problems=problems)).records)
+    assert problems.remarks == {"description id with a wrong check digit": 1}
+    [error] = problems.examples["description id with a wrong check digit"]
     assert (error.path, error.line, error.field) == (str(path), 4, "id")
     assert wrong in str(error)
-    counts, left = skipped(tmp_path)
-    assert counts == {"description id with a wrong check digit": 1}
-    assert "Pyrexia" not in {name.name for name in left if isinstance(name, Name)}
+    assert any(isinstance(record, Concept) for record in kept)
 
 
 @pytest.mark.parametrize("state", ["Snapshot", "Full"])
@@ -635,3 +636,25 @@ def test_check_digits(item, space, place, change):
     place %= len(right)
     wrong = right[:place] + str((int(right[place]) + change) % 10) + right[place + 1 :]
     assert wrong[0] == "0" or not has_check_digit(np.array([int(wrong)])).any()  # it finds every single wrong digit
+
+
+def test_a_language_without_a_reference_set_is_read_beside_one_that_has_one(tmp_path):
+    content = release()
+    content["Description"].append(description_row(28, FEVER, "Fiebre", language="es"))
+    write(tmp_path, content)
+    assert ("Fiebre", "es") in {(name, language) for name, language, _ in names(tmp_path)}
+    accepted = {name for name, _, _ in names(tmp_path)}
+    content["Description"].append(description_row(29, FEVER, "Feverish", language="en"))  # no reference set accepts it
+    write(tmp_path, content)
+    assert {name for name, _, _ in names(tmp_path)} == accepted
+
+
+def test_codes_of_icd10_are_written_with_their_point(tmp_path):
+    content = release()
+    content["ExtendedMap"] = [map_row(code, refset="999002271000000101") for code in ("R509", "I10X", "H360A", "R50.9")]
+    write(tmp_path, content)
+    assert {(c.system, c.code) for c in records(tmp_path, Code)} == {
+        ("ICD10", "R50.9"),
+        ("ICD10", "I10"),
+        ("ICD10", "H36.0"),
+    }

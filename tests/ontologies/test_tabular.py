@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ontologies.errors import SourceError
+from ontologies.readers.options import Problems
 from ontologies.readers.tabular import COLUMNS, read_tabular
 from ontologies.records import Code, Concept, Name, Release, TermType
 
@@ -352,3 +353,21 @@ def test_not_a_file(tmp_path):
 def test_a_header_is_checked_before_the_rows_are_asked_for(tmp_path):
     with pytest.raises(SourceError, match="one of the columns"):
         read_tabular(write(tmp_path, "concept_id\tname\tcolour\n"))
+
+
+def test_lenient_rows(tmp_path):
+    path = tmp_path / "t.tsv"
+    rows = [
+        b"concept_id\tname\tlanguage",
+        b"A:1\tfever\tnot a tag",
+        b"A:1\tague\ten",
+        b"A:2\tni\xf1o\tes",
+        b"A:3\t\ten",
+    ]
+    path.write_bytes(b"\n".join([*rows, b"A:4\tcough\ten", b""]))
+    problems = Problems(lenient=True)
+    found = list(read_tabular(path, problems=problems).records)
+    assert [r.concept_id for r in found if isinstance(r, Concept)] == ["A:1", "A:4"]
+    assert [r.name for r in found if isinstance(r, Name)] == ["ague", "cough"]
+    assert problems.counts == {"rows that are not UTF-8": 1, "rows that are not what they should be": 2}
+    assert [e.line for e in problems.examples["rows that are not what they should be"]] == [2, 5]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from linker.cli.link import link
 from ontologies.cli import build
 from ontologies.get.catalogue import catalogue
 from ontologies.get.command import get
@@ -35,4 +36,4 @@ def test_every_release_is_told_of(name: str) -> None:
 
 
 def test_every_option_that_is_told_of_exists() -> None:
-    assert set(re.findall(r"--[a-z][a-z-]+", PAGE)) <= options(build) | options(get)
+    assert set(re.findall(r"--[a-z][a-z-]+", PAGE)) <= options(build) | options(get) | options(link)

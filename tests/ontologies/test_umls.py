@@ -1,5 +1,6 @@
 """`read_umls`: what each file of a Metathesaurus adds, each filter, and each way a release can be wrong."""
 
+import bz2
 import gzip
 
 import pytest
@@ -11,7 +12,7 @@ from ontologies.errors import SourceError
 from ontologies.readers import read
 from ontologies.readers.circles import CIRCULAR
 from ontologies.readers.options import Options, Problems
-from ontologies.readers.rrf.metathesaurus import STRANGER
+from ontologies.readers.rrf.layout import STRANGER
 from ontologies.records import Code, Concept, Name, Replacement, TermType
 
 SNOMED, MESH, SPANISH = "SNOMEDCT_US", "MSH", "MSHSPA"
@@ -331,3 +332,16 @@ def test_rows_about_unknown_concepts_are_counted(release):
 
 def test_an_empty_file(tmp_path):
     assert "empty" in str(failure(write(tmp_path, MRCONSO=[])))
+
+
+@pytest.mark.parametrize(("ending", "compress"), [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress)])
+def test_files_in_parts_are_read_as_one(release, ending, compress):
+    """As the full release has them, cut anywhere."""
+    wanted = records(release)
+    file = release / "META" / "MRCONSO.RRF"
+    content = file.read_bytes()
+    for part, piece in (("aa", content[:70]), ("ab", content[70:75]), ("ac", content[75:])):
+        file.with_name(f"MRCONSO.RRF.{part}{ending}").write_bytes(compress(piece))
+    file.unlink()
+    assert read(release).path.endswith(f"MRCONSO.RRF.aa{ending}")
+    assert records(release) == wanted

@@ -104,7 +104,7 @@ def files(bundle: Path) -> dict[str, bytes]:
 
 
 def forms(bundle: Path) -> set[str]:
-    return set(map_table(bundle / "exact.arrow")["normalised"].to_pylist())
+    return {row["normalised"] for row in map_table(bundle / "exact.arrow").to_pylist() if not row["respelled"]}
 
 
 def redirects(bundle: Path) -> set[tuple[str, str, str]]:

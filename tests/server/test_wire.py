@@ -55,6 +55,7 @@ def test_links_survive_the_wire(links: list[Link]) -> None:
         min_confidence=st.none() | st.floats(0, 1),
         codes=st.lists(words, max_size=3).map(tuple),
         value_set=st.none() | st.frozensets(words.filter(bool), min_size=1, max_size=3),
+        display_language=st.sampled_from(["", "es", "pt-BR"]),
     ),
 )
 def test_requests_survive_the_wire(mentions: list[Mention], options: Options) -> None:

@@ -2,7 +2,7 @@
 
 A description is a name where a language reference set of a wanted dialect accepts it; one name however many of them do.
 A name's language is the dialect that prefers (else accepts) it; their common language where there are several; the
-description's own language where the dialect of a reference set is not known or the release has no such set at all.
+description's own language where the dialect of a reference set is not known, or no such set has names in it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ class Acceptability:
         self.dialects: list[str] = []
         self._options = options
         members = latest(stacked(LANGUAGE, files, options.problems, self._member))
-        self.stated = bool(members["active"].any())
         members = taken(members, members["active"] & (members["bit"] >= 0))
         members = taken(members, np.argsort(members["description"], kind="stable"))
         self._descriptions, begins = np.unique(members["description"], return_index=True)
@@ -137,10 +136,12 @@ def choose(descriptions: Descriptions, acceptability: Acceptability, options: Op
     grounds = np.stack([accepted, preferred, columns["language"]], axis=1)
     distinct, ground = np.unique(grounds, axis=0, return_inverse=True)
     languages, told, prefers = Codes(), [], []
+    # a release may have the reference sets of some of its languages only, as an extension on its own has
+    stated = set(columns["language"][accepted != 0].tolist())
     for *bits, code in distinct.tolist():
         own = descriptions.languages.texts[code]
         accepting, preferring = (acceptability.wanted(dialects, own) for dialects in bits)
-        if not accepting and options.speaks(own) and (options.suppressed or not acceptability.stated):
+        if not accepting and options.speaks(own) and (options.suppressed or code not in stated):
             accepting = {own}
         tag = _language(preferring or accepting, own)
         told.append(languages.code(tag) if accepting else NOT_TOLD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -26,6 +27,8 @@ PREFIX = "SNOMEDCT"
 _ALWAYS = ("", "TRUE")
 _NO_CATEGORY = -1
 _NO_CODE = "#"  # UK maps: #NC not classified, #NIS not in scope
+# UK maps write I219 for I21.9, pad a category to I10X, and add D (dagger) or A (asterisk)
+_PLAIN_ICD10 = re.compile(r"([A-Z][0-9]{2})(?:X|([0-9]{1,2}))?[AD]?")
 
 
 def parents(files: Sequence[File], problems: Problems) -> tuple[Numbers, Numbers]:
@@ -89,11 +92,21 @@ def codes(files: Sequence[File], left_out: Numbers, problems: Problems) -> Itera
     for concept, refset, target, relation, line in _zipped(known, "concept", "refset", "target", "relation", "line"):
         yield Code(
             concept_id=f"{PREFIX}:{concept}",
-            system=MAPS.get(refset, str(refset)),
-            code=targets.texts[target],
+            system=(system := MAPS.get(refset, str(refset))),
+            code=_spelled(system, targets.texts[target]),
             relation=relations.texts[relation],
             line=line,
         )
+
+
+def _spelled(system: str, target: str) -> str:
+    """A code as its vocabulary writes it.
+
+    >>> _spelled("ICD10", "H360A"), _spelled("ICD10", "I10X"), _spelled("ICD10", "I21.9"), _spelled("OPCS4", "K401")
+    ('H36.0', 'I10', 'I21.9', 'K401')
+    """
+    plain = _PLAIN_ICD10.fullmatch(target) if system == "ICD10" else None
+    return target if plain is None else ".".join(filter(None, plain.groups()))
 
 
 def _map(rows: Rows, targets: Codes, relations: Codes) -> Columns:

@@ -96,14 +96,15 @@ def newest(columns: Columns) -> dict[int, int]:
 
 
 def without_bad_ids(columns: Columns, what: str, files: Sequence[File], problems: Problems) -> Columns:
-    """The rows of components without those of a wrong check digit, and those told twice in a file.
+    """The rows of components without those told twice in a file; `problems` is told of them, and of odd ids.
 
-    what: the name of the component. Raises `SourceError` for one of these, or tells `problems`.
+    what: the name of the component. Raises `SourceError`. A wrong check digit is remarked only: local extensions and
+    test releases have such ids, and what they say is no less clear.
     """
-    good = has_check_digit(columns["id"])
-    for row in np.flatnonzero(~good).tolist():
+    good = np.ones(len(columns["id"]), dtype=bool)
+    for row in np.flatnonzero(~has_check_digit(columns["id"])).tolist():
         message = f"expected an SCTID that ends in its check digit, got {columns['id'][row]}"
-        problems.found(f"{what} id with a wrong check digit", _error(columns, row, files, message))
+        problems.remarked(f"{what} id with a wrong check digit", _error(columns, row, files, message))
     for row in _repeated(columns, files).tolist():
         message = f"expected {what} {columns['id'][row]} once in this file, got it again"
         problems.found(f"duplicated {what} id", _error(columns, row, files, message))

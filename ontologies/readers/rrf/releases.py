@@ -58,7 +58,7 @@ def _current(release: Metathesaurus) -> dict[str, dict[str, str]]:
         try:
             row = {column: rrf.text(fields, place, SAB, path or release.path, line) for place, column in enumerate(SAB)}
         except SourceError as error:
-            release.options.problems.found("text that is not UTF-8", error)
+            release.options.problems.found(rrf.NOT_UTF8, error)
             continue
         if row["CURVER"] != "Y":
             continue

@@ -7,6 +7,7 @@ out), UTF-8, no header, no quoting. Fields are kept as bytes: of 16 million rows
 
 from __future__ import annotations
 
+import glob
 import mmap
 import re
 from array import array
@@ -19,8 +20,14 @@ from ontologies.errors import SourceError
 from ontologies.readers.files import BOM, COMPRESSIONS, read_raw_lines
 from ontologies.readers.options import Problems
 
+NOT_UTF8 = "text that is not UTF-8"  # what is left out for that is counted under this name
+
 Line = tuple[int, bytes]
 Row = tuple[int, list[bytes]]
+
+# The Metathesaurus's full release has its large files in parts, MRCONSO.RRF.aa.gz and .ab.gz
+_FIRST_PART = ".aa"
+_PART = re.compile(r"(?P<whole>.+\.RRF)\.aa(?P<compressed>\.\w+)?", re.IGNORECASE)
 
 # RxNorm's full release holds, beside its own files, a subset of them for prescribing
 _SUBSET = "prescribe"
@@ -36,8 +43,8 @@ def columns(names: str) -> tuple[str, ...]:
 
 
 def release_files(folder: Path, name: str) -> list[Path]:
-    """Files called `name`, plain or compressed, in `folder` and below it."""
-    found = [path for ending in ("", *COMPRESSIONS) for path in folder.rglob(name + ending) if path.is_file()]
+    """Files called `name`, plain or compressed or the first of several parts, in `folder` and below it."""
+    found = [path for spelled in _spellings(name) for path in folder.rglob(spelled) if path.is_file()]
     whole = [path for path in found if _SUBSET not in path.relative_to(folder).parts]
     return sorted(whole or found)
 
@@ -65,9 +72,23 @@ def holds(path: Path, head: bytes, name: str, first_row: re.Pattern[bytes]) -> b
 
 
 def sibling(path: Path, name: str) -> Path | None:
-    """The file called `name`, plain or compressed, beside `path`."""
-    candidates = (path.with_name(name + ending) for ending in ("", *COMPRESSIONS))
+    """The file called `name`, plain or compressed or the first of several parts, beside `path`."""
+    candidates = (path.with_name(spelled) for spelled in _spellings(name))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _spellings(name: str) -> list[str]:
+    return [f"{name}{part}{ending}" for part in ("", _FIRST_PART) for ending in ("", *COMPRESSIONS)]
+
+
+def parts(path: Path) -> list[Path]:
+    """The files that make up the one at `path`: itself, or where it is the first of several parts all of them."""
+    first = _PART.fullmatch(path.name)
+    if first is None:
+        return [path]
+    ending = first["compressed"] or ""
+    found = path.parent.glob(f"{glob.escape(first['whole'])}.[a-z][a-z]{glob.escape(ending)}")
+    return sorted(found)
 
 
 def rows(
@@ -78,7 +99,7 @@ def rows(
     Raises `SourceError` where the first row has other columns; later ones are a problem each.
     """
     width = 0
-    for number, line in lines or read_raw_lines(path):
+    for number, line in lines or read_raw_lines(*parts(path)):
         fields = line.rstrip(b"\r\n").split(b"|")
         if len(fields) != width or (fields[-1] and width > len(columns)):
             if fields == [b""]:
@@ -96,11 +117,16 @@ def rows(
 
 def text(fields: list[bytes], column: int, columns: tuple[str, ...], path: Path, number: int) -> str:
     """A field as text. Raises `SourceError` where it is not UTF-8."""
+    return decoded(fields[column], path, number, columns[column])
+
+
+def decoded(raw: bytes, path: Path, line: int, field: str) -> str:
+    """Bytes of a field as text. Raises `SourceError` where they are not UTF-8."""
     try:
-        return fields[column].decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
-        came = f"the byte 0x{fields[column][error.start]:02x} at byte {error.start + 1} of the field"
-        raise SourceError(f"expected UTF-8, got {came}", path=path, line=number, field=columns[column]) from None
+        came = f"the byte 0x{raw[error.start]:02x} at byte {error.start + 1} of the field"
+        raise SourceError(f"expected UTF-8, got {came}", path=path, line=line, field=field) from None
 
 
 def sorted_lines(path: Path, key: Callable[[bytes], int]) -> Iterator[Line]:
