@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # gRPC takes a third of a second to import, which the other c
     from linker.server.app import Server
     from linker.server.snapshot import Snapshot
 
+_SECURITY, _WATCHING = "Security", "Logs, metrics, traces"
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Default: 50051.")]
 AdminPort = Annotated[
     int | None,
@@ -24,7 +26,12 @@ AdminPort = Annotated[
 ]
 
 
-def serve(
+def _file(text: str, *, panel: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(help=text, metavar="FILE", rich_help_panel=panel)
+    return option
+
+
+def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
     bundle: BundleOption = DEFAULT,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Port = None,
@@ -32,8 +39,58 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Batches linked side by side. Default: one a core.")
     ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        _file(
+            "Serve over TLS with this certificate (PEM, with its chain). Read again when it changes.", panel=_SECURITY
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, _file("The certificate's private key (PEM, no passphrase).", panel=_SECURITY)
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        _file("Answer only clients with a certificate of one of these authorities (PEM).", panel=_SECURITY),
+    ] = None,
+    tokens: Annotated[
+        Path | None,
+        _file("Answer only calls with a bearer token of this file; `linker token new` makes one.", panel=_SECURITY),
+    ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen on another address than loopback although there is no TLS yet.")
+        bool,
+        typer.Option(
+            "--insecure", help="Listen without TLS on another address than loopback.", rich_help_panel=_SECURITY
+        ),
+    ] = False,
+    core_dumps: Annotated[
+        bool,
+        typer.Option("--core-dumps", help="Allow core dumps, which hold clinical text.", rich_help_panel=_SECURITY),
+    ] = False,
+    audit_log: Annotated[
+        Path | None,
+        _file("Append a JSON line for each call, without text: who, what, when, how it ended.", panel=_WATCHING),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(help="debug, info or warning; debug adds a line for each call.", rich_help_panel=_WATCHING),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Serve Prometheus metrics on this port. Default: none.", rich_help_panel=_WATCHING
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str | None,
+        typer.Option(help="Address to serve metrics on. Default: 127.0.0.1.", rich_help_panel=_WATCHING),
+    ] = None,
+    tracing: Annotated[
+        bool,
+        typer.Option(
+            "--tracing",
+            help="Send OpenTelemetry spans to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs medlinker\\[otel].",
+            rich_help_panel=_WATCHING,
+        ),
     ] = False,
 ) -> None:
     """Serve a bundle over gRPC, until SIGTERM or Ctrl-C.
@@ -42,12 +99,29 @@ def serve(
     Each option can also be set as LINKER_HOST, LINKER_PORT and so on.
     """
     # gRPC's core writes to standard error by itself, and what it quotes is beyond the reach of our log rules.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ["GRPC_VERBOSITY"] = "NONE"
+    os.environ.pop("GRPC_TRACE", None)
     from linker.server.app import run
     from linker.server.logs import configure
     from linker.server.settings import read_settings
 
-    given = {"host": host, "port": port, "admin_port": admin_port, "workers": workers, "insecure": insecure or None}
+    given = {
+        "host": host,
+        "port": port,
+        "admin_port": admin_port,
+        "workers": workers,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
+        "tokens": tokens,
+        "insecure": insecure or None,
+        "core_dumps": core_dumps or None,
+        "audit_log": audit_log,
+        "log_level": log_level,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
+        "tracing": tracing or None,
+    }
     settings = read_settings(given)
     path = bundle_path(bundle)
     configure()

@@ -18,7 +18,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from linker import demo
 from linker.errors import BundleError, InvalidInput
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Mention
 from linker.server import snapshot as snapshots
 from linker.v1.linking_service_pb2_grpc import LinkingServiceStub
@@ -151,7 +152,7 @@ def test_a_signal_while_loading(bundle: Path) -> None:
     [
         (["--port", "{taken}"], "--port: cannot listen on 127.0.0.1:{taken}: the port is in use"),
         (["--admin-port", "{taken}"], "--admin-port: cannot listen on"),
-        (["--host", "0.0.0.0"], "--host: is not a loopback address, and this server does not speak TLS yet"),
+        (["--host", "0.0.0.0"], "--host: is not a loopback address, and clinical text would cross the network unencrypted"),
         (["--bundle", "nowhere"], "nowhere: no such bundle"),
     ],
 )

@@ -26,9 +26,31 @@ def test_loopback_needs_no_flag(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", ""])
 def test_other_hosts_need_the_flag(host: str) -> None:
-    with pytest.raises(InvalidInput, match=r"does not speak TLS yet.*--insecure"):
+    with pytest.raises(InvalidInput, match=r"^--host: is not a loopback.*--tls-cert.*--insecure"):
         read_settings({"host": host})
     assert read_settings({"host": host, "insecure": True}).host == host
+    assert read_settings({"host": host, "tls_cert": "a.pem", "tls_key": "a.key"}).host == host
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tls_cert": "a.pem"}, r"^--tls-key \(LINKER_TLS_KEY\): is needed"),
+        ({"tls_key": "a.key"}, r"^--tls-cert \(LINKER_TLS_CERT\): is needed"),
+        ({"tls_client_ca": "ca.pem"}, r"^--tls-client-ca \(LINKER_TLS_CLIENT_CA\): .*--tls-cert and --tls-key too"),
+        ({"log_level": "loud"}, r"^--log-level \(LINKER_LOG_LEVEL\): .*'debug', 'info' or 'warning'"),
+    ],
+)
+def test_options_that_belong_together(given: dict[str, str], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read_settings(given)
+
+
+def test_who_has_to_say_who_they_are() -> None:
+    tls = {"tls_cert": "a.pem", "tls_key": "a.key"}
+    assert not read_settings(tls).authenticates
+    assert read_settings({**tls, "tls_client_ca": "ca.pem"}).authenticates
+    assert read_settings({"tokens": "tokens.txt"}).authenticates
 
 
 def test_the_admin_port_is_the_next_one() -> None:
