@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from linker import limits
 from linker.errors import InvalidInput
-from linker.pipeline import Options
+from linker.options import Options
 from linker.records import ConceptFilter, Mention
 from linker.terminology import Terminology
 from linker.v1 import linking_service_pb2 as linking

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from linker.bundle import Bundle
-from linker.hierarchy import Relatives
 from linker.identifiers import prefix_of, split_curie, system_uri
-from linker.pipeline import Options, Timings
-from linker.records import Candidate, Code, Link, MatchSource, Mention, NilReason, RerankMode
-from linker.terminology import ConceptRecord, Successor, Terminology
+from linker.options import Options
+from linker.records import (
+    Candidate,
+    Code,
+    ConceptRecord,
+    Link,
+    MatchSource,
+    Mention,
+    NilReason,
+    RerankMode,
+    Successor,
+)
 from linker.v1 import common_pb2, linking_service_pb2, terminology_service_pb2
+
+if TYPE_CHECKING:  # a client needs the shapes, and neither FAISS nor Arrow
+    from linker.bundle import Bundle
+    from linker.hierarchy import Relatives
+    from linker.pipeline import Timings
+    from linker.terminology import Terminology
 
 RERANK_MODES = {
     linking_service_pb2.RERANK_MODE_UNSPECIFIED: RerankMode.AUTO,

@@ -23,7 +23,8 @@ from linker.cli.shared import (
 from linker.console import stderr, stdout
 from linker.errors import InvalidInput
 from linker.jsonlines import link_line, read_mentions
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Candidate, ConceptFilter, Link, MatchSource, RerankMode
 from linker.terminology import Terminology
 from linker.value_set import open_value_set

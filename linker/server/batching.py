@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from time import monotonic, perf_counter_ns
 
-from linker.pipeline import Linker, Options, Timings
+from linker.options import Options
+from linker.pipeline import Linker, Timings
 from linker.records import Mention
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.v1 import linking_service_pb2

@@ -18,7 +18,8 @@ import grpc
 from linker import limits
 from linker.errors import InvalidInput, NotFound
 from linker.hierarchy import Hierarchy, Relatives
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Mention
 from linker.requests import (
     check_codings,

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from linker.pipeline import Options, Timings
+from linker.options import Options
+from linker.pipeline import Timings
 from linker.records import Link, Mention, NilReason
 from linker.server.batching import SLICE, Batcher
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import limits
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Mention, NilReason, RerankMode
 from linker.v1 import linking_service_pb2 as linking
 from linker.wire import link_request, links_of, result_message
