@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from linker.cli import evaluate, inspect, link, serve
+from linker.cli import evaluate, inspect, link, serve, token
 from linker.console import stderr
 from linker.errors import LinkerError
 
@@ -59,6 +59,7 @@ app.command("search")(inspect.search)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("serve")(serve.serve)
+app.add_typer(token.app, name="token")
 
 
 def _show_version(value: bool) -> None:

@@ -102,6 +102,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
     os.environ["GRPC_VERBOSITY"] = "NONE"
     os.environ.pop("GRPC_TRACE", None)
     from linker.server.app import run
+    from linker.server.dumps import forbid_core_dumps
     from linker.server.logs import configure
     from linker.server.settings import read_settings
 
@@ -123,8 +124,10 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
         "tracing": tracing or None,
     }
     settings = read_settings(given)
+    if not settings.core_dumps:
+        forbid_core_dumps()
     path = bundle_path(bundle)
-    configure()
+    configure(level=settings.log_level)
     asyncio.run(run(settings, path, ready=_say_ready))
 
 

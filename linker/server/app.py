@@ -19,13 +19,18 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from linker.errors import InvalidInput
 from linker.limits import MAX_MESSAGE_BYTES
+from linker.server.access import Access
 from linker.server.batching import Batcher
+from linker.server.calls import Calls
 from linker.server.health import Health
 from linker.server.logs import log, watch_loop
+from linker.server.observers import Observers
 from linker.server.services import AdminServicer, LinkingServicer, Lookups, TerminologyServicer
 from linker.server.settings import LOOPBACK, Settings
 from linker.server.shield import Shield
 from linker.server.snapshot import Current, Snapshot, try_canary
+from linker.server.tls import server_credentials
+from linker.server.tokens import Tokens
 from linker.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -64,6 +69,10 @@ class Server:
             max_batch=settings.max_batch_mentions,
             max_waiting=settings.max_queued_mentions,
         )
+        self.observers = Observers(settings)
+        access = Access(Tokens(settings.tokens) if settings.tokens else None)
+        self._shield = Shield(Calls(access, self.observers.of_calls))
+        self._credentials = _credentials(settings)
         self.address = self.admin_address = ""
         self._lookups = Lookups()
         self._health = Health([LINKING, TERMINOLOGY])
@@ -78,17 +87,25 @@ class Server:
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, self._admin)
 
     def _new_server(self, services: Sequence[str]) -> grpc.aio.Server:
-        server = grpc.aio.server(interceptors=[Shield()], options=OPTIONS)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(ReflectionServicer([*services, REFLECTION]), server)
+        limits = (
+            ("grpc.max_metadata_size", self.settings.max_metadata_bytes),
+            ("grpc.absolute_max_metadata_size", self.settings.max_metadata_bytes),
+            ("grpc.max_concurrent_streams", self.settings.max_concurrent_streams),
+        )
+        server = grpc.aio.server(interceptors=[self._shield], options=[*OPTIONS, *limits])
+        if not self.settings.authenticates:  # what there is to call is nobody's business before they said who they are
+            reflection = ReflectionServicer([*services, REFLECTION])
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection, server)
         return server
 
     async def bind(self) -> None:
         """Take both ports and begin to answer. Raises `InvalidInput` where a port is not to be had."""
         settings = self.settings
-        port = _bind(self._public, settings.host, settings.port, "--port")
+        port = _bind(self._public, settings.host, settings.port, "--port", self._credentials)
         self.address = _address(settings.host, port)
         admin_port = _bind(self._admin, LOOPBACK, settings.admin_port_beside(port), "--admin-port")
         self.admin_address = _address(LOOPBACK, admin_port)
+        self.observers.listen()
         await self._public.start()
         await self._admin.start()
 
@@ -110,12 +127,21 @@ class Server:
         await asyncio.gather(self._public.stop(self.settings.grace_s), self._admin.stop(self.settings.grace_s))
         self._lookups.close()
         self.batcher.close()
+        self.observers.close()
 
 
-def _bind(server: grpc.aio.Server, host: str, port: int, option: str) -> int:
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+
+def _bind(
+    server: grpc.aio.Server, host: str, port: int, option: str, credentials: grpc.ServerCredentials | None = None
+) -> int:
     address = _address(host, port)
     try:
-        return int(server.add_insecure_port(address))
+        return int(server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address))
     except RuntimeError:  # gRPC does not say which of the reasons it was
         message = f"cannot listen on {address}: the port is in use, or the address is not one of this machine"
         raise InvalidInput(message, field=option) from None
@@ -161,6 +187,7 @@ async def _open_unless_stopped(
         "serving",
         address=server.address,
         admin_address=server.admin_address,
+        metrics_address=server.observers.metrics_address,
         bundle_digest=snapshot.provenance.bundle_digest,
         server_version=snapshot.provenance.server_version,
         workers=server.settings.workers,

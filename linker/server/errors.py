@@ -3,6 +3,8 @@
 LinkerError
 └── ServerError
     ├── Malformed         the bytes are not a message of the method's type
+    ├── Unauthenticated   the call does not say who makes it, or not truly
+    ├── Forbidden         whoever makes the call may not
     ├── WrongBundle       the client pinned another bundle than the one served
     ├── NotReady          loading or draining
     ├── Busy              too much is waiting already; says when to come back
@@ -22,6 +24,14 @@ class ServerError(LinkerError):
 
 class Malformed(ServerError):
     """The bytes are not a message of the method's type."""
+
+
+class Unauthenticated(ServerError):
+    """The call does not say who makes it, or not truly."""
+
+
+class Forbidden(ServerError):
+    """Whoever makes the call may not make it."""
 
 
 class WrongBundle(ServerError):
