@@ -29,6 +29,7 @@ SCHEME = "bearer "
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOBODY = "0" * 64
+LOOK_EVERY_S = 1.0  # a revoked token is refused so much later at most
 
 
 class Scope(StrEnum):
@@ -61,7 +62,9 @@ class Tokens:
 
     def __init__(self, path: Path) -> None:
         """Raises `InvalidInput` naming file and line."""
-        self._keys: Watched[Mapping[str, Key]] = Watched([path], lambda: read_keys(path), what="tokens")
+        self._keys: Watched[Mapping[str, Key]] = Watched(
+            [path], lambda: read_keys(path), what="tokens", every_s=LOOK_EVERY_S
+        )
 
     def authenticate(self, authorization: Iterable[str]) -> Key:
         """The key of a call, given its `authorization` metadata. Raises `Unauthenticated`."""

@@ -21,7 +21,7 @@ class Watched(Generic[Value]):
     A change that cannot be read is logged once, and the value stays as it was until the next change.
     """
 
-    def __init__(self, paths: Sequence[Path], read: Callable[[], Value], *, what: str, every_s: float = 1.0) -> None:
+    def __init__(self, paths: Sequence[Path], read: Callable[[], Value], *, what: str, every_s: float) -> None:
         """Read for the first time; raises what `read` raises. what: the value, for the log; every_s: between looks."""
         self._paths = tuple(paths)
         self._read = read

@@ -152,7 +152,7 @@ def test_a_signal_while_loading(bundle: Path) -> None:
     [
         (["--port", "{taken}"], "--port: cannot listen on 127.0.0.1:{taken}: the port is in use"),
         (["--admin-port", "{taken}"], "--admin-port: cannot listen on"),
-        (["--host", "0.0.0.0"], "--host: is not a loopback address, and clinical text would cross the network unencrypted"),
+        (["--host", "0.0.0.0"], "--host: is not a loopback address, and clinical text would cross"),
         (["--bundle", "nowhere"], "nowhere: no such bundle"),
     ],
 )

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from linker.pipeline import Linker
 from linker.server import app, shield
 from linker.server.batching import Batcher
+from linker.server.calls import Calls
 from linker.server.errors import ServerError
 from linker.terminology import Terminology
 from linker.v1 import linking_service_pb2 as linking
@@ -184,7 +185,7 @@ def test_what_nobody_awaits_stays_inside(start: Callable[..., Any], log_lines: i
 def test_a_stream_of_requests_with_one_response_is_refused() -> None:
     handler = grpc.stream_unary_rpc_method_handler(lambda requests, context: None)
     with pytest.raises(TypeError, match="not shielded"):
-        shield.shielded(handler, "/a/b")
+        shield.shielded(handler, "/a/b", Calls())
 
 
 def test_calls_of_a_client_that_has_gone_leave_nothing(served: Any, log_lines: io.StringIO) -> None:
