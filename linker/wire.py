@@ -61,11 +61,16 @@ def link_request(mentions: Sequence[Mention], options: Options) -> linking_servi
             value_set=sorted(options.value_set or ()),
         ),
     )
-    for mention in mentions:
-        message = request.mentions.add(text=mention.text, context=mention.context)
-        if mention.begin is not None and mention.end is not None:
-            message.context_span.begin, message.context_span.end = mention.begin, mention.end
+    request.mentions.extend(mention_message(mention) for mention in mentions)
     return request
+
+
+def mention_message(mention: Mention) -> linking_service_pb2.Mention:
+    """A mention, with its place in code points. Raises UnicodeEncodeError where a text is half a surrogate pair."""
+    message = linking_service_pb2.Mention(text=mention.text, context=mention.context)
+    if mention.begin is not None and mention.end is not None:
+        message.context_span.begin, message.context_span.end = mention.begin, mention.end
+    return message
 
 
 def result_message(link: Link, mention_id: str) -> linking_service_pb2.LinkResult:
@@ -242,14 +247,15 @@ def concept_response(terminology: Terminology, record: ConceptRecord) -> termino
     )
 
 
-def provenance_message(bundle: Bundle, server_version: str) -> common_pb2.Provenance:
-    """What a server that serves `bundle` says of its answers."""
+def provenance_message(bundle: Bundle, server_version: str, *, name: str = "") -> common_pb2.Provenance:
+    """What a server that serves `bundle` under a name says of its answers."""
     reranker = bundle.manifest.reranker
     return common_pb2.Provenance(
         bundle_digest=bundle.digest,
         encoder_digest=bundle.manifest.encoder.digest,
         reranker_digest=reranker.digest if reranker else "",
         server_version=server_version,
+        bundle=name,
     )
 
 
