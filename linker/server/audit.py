@@ -11,8 +11,9 @@ logrotate needs neither a signal nor `copytruncate`. Health checks are left out.
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
-from logging.handlers import WatchedFileHandler
+from io import FileIO
 from pathlib import Path
 
 from linker.errors import InvalidInput
@@ -20,12 +21,13 @@ from linker.server.calls import Call
 
 
 class AuditLog:
-    """Appends to a file."""
+    """Appends to a file, which others than its owner and group cannot read."""
 
     def __init__(self, path: Path) -> None:
         """Raises `InvalidInput` where the file cannot be written."""
+        self._path = path
         try:
-            self._file = WatchedFileHandler(path, encoding="utf-8")
+            self._file = _opened(path)
         except OSError as error:
             raise InvalidInput(f"{path}: cannot be written ({error.strerror})", field="--audit-log") from None
 
@@ -36,14 +38,25 @@ class AuditLog:
         """Write the line. Raises OSError."""
         if call.is_probe:
             return
-        self._file.reopenIfNeeded()
-        if self._file.stream is not None:  # it is None once closed
-            self._file.stream.write(json.dumps(_line(call)) + "\n")
-            self._file.flush()
+        if self._was_moved():
+            self._file.close()
+            self._file = _opened(self._path)
+        self._file.write(json.dumps(_line(call)).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _was_moved(self) -> bool:
+        try:
+            return not os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            return True
+
+
+def _opened(path: Path) -> FileIO:
+    # Unbuffered: a line goes to the kernel whole and at once, and nothing of one that failed comes out with the next.
+    return FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o640))
 
 
 def _line(call: Call) -> dict[str, object]:
