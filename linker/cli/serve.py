@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from linker.bundles import DEFAULT, bundle_path
-from linker.cli.shared import BundleOption
+from linker.errors import InvalidInput
 
 if TYPE_CHECKING:  # gRPC takes a third of a second to import, which the other commands do not need
     from linker.server.app import Server
-    from linker.server.snapshot import Snapshot
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+BundlesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bundle",
+        "-b",
+        envvar="LINKER_BUNDLE",
+        metavar="[NAME=]BUNDLE",
+        help="A directory made by `linker build`, or `starter`, the default. May be given again: calls choose one by "
+        "its NAME (else the directory's), and get the first where they choose none.",
+    ),
+]
 _SECURITY, _WATCHING = "Security", "Logs, metrics, traces"
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Default: 50051.")]
 AdminPort = Annotated[
@@ -32,7 +45,7 @@ def _file(text: str, *, panel: str) -> typer.models.OptionInfo:
 
 
 def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
-    bundle: BundleOption = DEFAULT,
+    bundle: BundlesOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Port = None,
     admin_port: AdminPort = None,
@@ -126,16 +139,36 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
     settings = read_settings(given)
     if not settings.core_dumps:
         forbid_core_dumps()
-    path = bundle_path(bundle)
+    paths = bundle_paths(bundle or [DEFAULT])
     configure(level=settings.log_level)
-    asyncio.run(run(settings, path, ready=_say_ready))
+    asyncio.run(run(settings, paths, ready=_say_ready))
 
 
-def _say_ready(server: Server, snapshot: Snapshot) -> None:
-    counts = snapshot.linker.bundle.manifest.counts
-    what = (
-        f"{counts['concepts']:,} concepts, {counts['names']:,} names, bundle {snapshot.provenance.bundle_digest[:12]}"
-    )
+def bundle_paths(given: Sequence[str]) -> dict[str, Path]:
+    """The directories of bundles by name, each given as BUNDLE or NAME=BUNDLE. Raises `InvalidInput`, `BundleError`."""
+    paths: dict[str, Path] = {}
+    for text in given:
+        name, _, bundle = ("", "", text) if Path(text).exists() else text.rpartition("=")
+        path = bundle_path(bundle)
+        name = name or (bundle if bundle == DEFAULT else path.resolve().name)
+        if not _NAME.fullmatch(name):
+            message = f"expected a name of 1 to 64 letters, digits, '_', '.' and '-', got {name!r}: give NAME=BUNDLE"
+            raise InvalidInput(message, field="--bundle")
+        if name in paths:
+            raise InvalidInput(f"two bundles are called {name!r}; give NAME=BUNDLE", field="--bundle")
+        paths[name] = path
+    return paths
+
+
+def _say_ready(server: Server) -> None:
     typer.echo(
-        f"Serving on {server.address} (admin on {server.admin_address}): {what}, {server.settings.workers} workers"
+        f"Serving on {server.address} (admin on {server.admin_address}): "
+        f"{'; '.join(_described(served.name, server) for served in server.bundles.all)}; "
+        f"{server.settings.workers} workers"
     )
+
+
+def _described(name: str, server: Server) -> str:
+    bundle = server.bundles.get(name).linker.bundle
+    counts = bundle.manifest.counts
+    return f"{name}, {counts['concepts']:,} concepts, {counts['names']:,} names, bundle {bundle.digest[:12]}"

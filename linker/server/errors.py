@@ -6,6 +6,7 @@ LinkerError
     ├── Unauthenticated   the call does not say who makes it, or not truly
     ├── Forbidden         whoever makes the call may not
     ├── WrongBundle       the client pinned another bundle than the one served
+    ├── NotFit            a bundle that cannot take the place of the one served
     ├── NotReady          loading or draining
     ├── Busy              too much is waiting already; says when to come back
     ├── ResponseTooLarge  the answer does not fit into a message
@@ -36,6 +37,10 @@ class Forbidden(ServerError):
 
 class WrongBundle(ServerError):
     """The client pinned another bundle than the one served."""
+
+
+class NotFit(ServerError):
+    """A bundle cannot take the place of the one served, which goes on. The message is for operators."""
 
 
 class NotReady(ServerError):

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     that one of these authorities signed. tokens: see `linker.server.tokens`. audit_log: see `linker.server.audit`.
     metrics_port: None serves no metrics. core_dumps: allow them although they hold clinical text.
     max_metadata_bytes: headers of a call; max_concurrent_streams: calls of one connection.
+    max_queued_tokens, max_batch_tokens: see `linker.server.batching`; max_in_flight_batches: of one stream.
+    default_timeout_s: deadline of calls that come without one. max_connection_age_s: then clients are asked to connect
+    anew, so that they spread over servers that were added; calls end where they are. keepalive_time_s,
+    keepalive_timeout_s: a connection on which nothing came for so long is pinged, and closed where no answer comes.
     """
 
     model_config = SettingsConfigDict(env_prefix="LINKER_", frozen=True, extra="ignore")
@@ -52,8 +56,13 @@ class Settings(BaseSettings):
     tracing: bool = False
     log_level: LogLevel = LogLevel.INFO
     core_dumps: bool = False
-    max_queued_mentions: int = Field(default=8192, ge=1)
-    max_batch_mentions: int = Field(default=64, ge=1, le=4096)
+    max_queued_tokens: int = Field(default=65_536, ge=1)
+    max_batch_tokens: int = Field(default=512, ge=1, le=65_536)
+    max_in_flight_batches: int = Field(default=8, ge=1, le=1024)
+    default_timeout_s: float = Field(default=60.0, gt=0)
+    max_connection_age_s: float = Field(default=1800.0, gt=0)
+    keepalive_time_s: float = Field(default=60.0, ge=1)
+    keepalive_timeout_s: float = Field(default=20.0, ge=1)
     max_metadata_bytes: int = Field(default=16_384, ge=1024)
     max_concurrent_streams: int = Field(default=256, ge=1)
     grace_s: float = Field(default=20.0, ge=0)

@@ -28,6 +28,7 @@ from linker.server.errors import (
     Expired,
     Forbidden,
     Malformed,
+    NotFit,
     NotReady,
     ResponseTooLarge,
     Unauthenticated,
@@ -46,6 +47,7 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (Forbidden, grpc.StatusCode.PERMISSION_DENIED),
     (NotFound, grpc.StatusCode.NOT_FOUND),
     (WrongBundle, grpc.StatusCode.FAILED_PRECONDITION),
+    (NotFit, grpc.StatusCode.FAILED_PRECONDITION),
     (Busy, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (ResponseTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (NotReady, grpc.StatusCode.UNAVAILABLE),
@@ -62,16 +64,19 @@ class Outcome:
     details: tuple[Message, ...] = ()
 
     @property
-    def trailers(self) -> tuple[tuple[str, bytes], ...]:
-        """The trailing metadata that carries `details` to clients that read google.rpc.Status."""
-        if not self.details:
-            return ()
+    def status(self) -> Status:
+        """All of it as google.rpc.Status."""
         status = Status(code=self.code.value[0], message=self.text)
         for detail in self.details:
             packed = AnyMessage()
             packed.Pack(detail)
             status.details.append(packed)
-        return (("grpc-status-details-bin", status.SerializeToString()),)
+        return status
+
+    @property
+    def trailers(self) -> tuple[tuple[str, bytes], ...]:
+        """The trailing metadata that carries `details` to clients that read google.rpc.Status."""
+        return (("grpc-status-details-bin", self.status.SerializeToString()),) if self.details else ()
 
 
 def outcome_of(error: BaseException) -> Outcome:

@@ -7,7 +7,7 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,34 +27,42 @@ from linker.v1.terminology_service_pb2_grpc import TerminologyServiceStub
 class Running:
     """A server and clients of it."""
 
-    def __init__(self, settings: Settings, bundle: Path | None) -> None:
+    def __init__(self, settings: Settings, bundles: Mapping[str, Path], *, opened: bool = True) -> None:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         logs.watch_loop(self.loop)
         try:
-            self.server = self.run(self._started(settings))
+            self.server = self.run(self._started(settings, bundles))
         except BaseException:
             self._stop_loop()
             raise
-        if bundle is not None:
-            self.open(bundle)
+        if opened:
+            self.open()
         self.channel = grpc.insecure_channel(self.server.address)
         self._admin_channel = grpc.insecure_channel(self.server.admin_address)
         self.linking = LinkingServiceStub(self.channel)
         self.terminology = TerminologyServiceStub(self.channel)
         self.admin = AdminServiceStub(self._admin_channel)
 
-    async def _started(self, settings: Settings) -> Server:
-        server = Server(settings)
+    async def _started(self, settings: Settings, bundles: Mapping[str, Path]) -> Server:
+        server = Server(settings, bundles)
         await server.bind()
         return server
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
-    def open(self, bundle: Path) -> Snapshot:
-        return self.run(self.server.open(bundle))
+    def open(self) -> None:
+        self.run(self.server.open())
+
+    def serve(self, snapshot: Snapshot) -> None:
+        """Serve a snapshot as the default bundle, in the place of the one there is."""
+
+        async def swap() -> None:
+            self.server.bundles._replace(self.server.bundles.find(""), snapshot)
+
+        self.run(swap())
 
     def raw(self, method: str, payload: bytes, *, timeout: float = 10) -> bytes:
         """Call a method, of either port, with bytes as they are."""
@@ -80,26 +88,26 @@ def settings(**given: Any) -> Settings:
 
 @pytest.fixture(scope="session")
 def snapshot(bundle: Path) -> Snapshot:
-    return Snapshot.open(bundle)
+    return Snapshot.open(bundle, name="clinic")
 
 
 @pytest.fixture(scope="session")
 def served(bundle: Path) -> Iterator[Running]:
     """One server for all tests that do not change it."""
-    running = Running(settings(), bundle)
+    running = Running(settings(), {"clinic": bundle})
     yield running
     running.close()
 
 
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot, bundle: Path) -> Iterator[Callable[..., Running]]:
-    """Starts servers of one's own: `start(workers=1)`. `opened=False` leaves the bundle closed."""
-    monkeypatch.setattr(Snapshot, "open", lambda _: snapshot)  # opened once is enough
-    monkeypatch.setattr(app, "LAST_CALLS_S", 0.0)
+    """Starts servers of one's own: `start(workers=1)`. `opened=False` leaves the bundles closed."""
+    monkeypatch.setattr(Snapshot, "open", lambda _, *, name: snapshot)  # opened once is enough
+    monkeypatch.setattr(app, "LAST_ANSWERS_S", 0.0)
     started: list[Running] = []
 
-    def start_one(*, opened: bool = True, **given: Any) -> Running:
-        started.append(Running(settings(**given), bundle if opened else None))
+    def start_one(*, opened: bool = True, bundles: Mapping[str, Path] | None = None, **given: Any) -> Running:
+        started.append(Running(settings(**given), bundles or {"clinic": bundle}, opened=opened))
         return started[-1]
 
     yield start_one
