@@ -84,7 +84,7 @@ class Server:
         self.observers.metrics.watch_queue(lambda: self.batcher.queued, settings.max_queued_tokens)
         self._in_progress = InProgress()
         access = Access(Tokens(settings.tokens) if settings.tokens else None)
-        self._shield = Shield(Calls(access, (self._in_progress, *self.observers.of_calls)))
+        self._calls = Calls(access, (self._in_progress, *self.observers.of_calls))
         self._credentials = _credentials(settings)
         self.address = self.admin_address = ""
         self._lookups = Lookups()
@@ -112,7 +112,7 @@ class Server:
             ("grpc.max_concurrent_streams", self.settings.max_concurrent_streams),
         )
         options = (*OPTIONS, *limits, *_connection_options(self.settings))
-        server = grpc.aio.server(interceptors=[self._shield], options=options)
+        server = grpc.aio.server(interceptors=[Shield(self._calls)], options=options)
         if not self.settings.authenticates:  # what there is to call is nobody's business before they said who they are
             reflection = ReflectionServicer([*services, REFLECTION])
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection, server)

@@ -74,6 +74,10 @@ class _Queue:
             if call.expires <= now:
                 late.append(call)
             elif not call.future.done():
+                if batch and call.next_tokens > room:
+                    calls[call] = None
+                    calls.move_to_end(call, last=False)
+                    break
                 before = call.waiting
                 batch.setdefault(call, []).extend(call.take(min(SLICE, room)))
                 self.tokens -= before - call.waiting

@@ -51,6 +51,11 @@ class Call:
         """How many mentions nobody has taken; `waiting` is what they cost."""
         return len(self._order)
 
+    @property
+    def next_tokens(self) -> int:
+        """What the mention costs that is next."""
+        return self.tokens[self._order[-1]]
+
     def take(self, room: int) -> list[int]:
         """Places of the mentions that are next: as many as cost `room` tokens at most, and one at least."""
         if not self.queue_ns:

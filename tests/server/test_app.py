@@ -41,7 +41,7 @@ def test_not_ready_before_the_bundle_is_open(start: Callable[..., Any], bundle: 
     with pytest.raises(grpc.RpcError) as raised:
         running.linking.LinkMentions(link_request([Mention("MI")], Options()))
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-    running.open(bundle)
+    running.open()
     assert statuses(running) == [SERVING] * 3
     assert running.linking.LinkMentions(link_request([Mention("MI")], Options())).results
 
@@ -53,7 +53,7 @@ def test_not_ready_when_the_canary_is_wrong(
     link_timed = Linker.link_timed
     monkeypatch.setattr(Linker, "link_timed", lambda self, _, options: link_timed(self, ["asthma"], options))
     with pytest.raises(BundleError, match="CLINIC:0001 was linked to CLINIC:0015"):
-        running.open(bundle)
+        running.open()
     assert statuses(running) == [NOT_SERVING] * 3
 
 
@@ -69,7 +69,7 @@ def test_watchers_see_every_change(start: Callable[..., Any], bundle: Path) -> N
     assert [next(watch).status for watch in (leaving, staying)] == [NOT_SERVING] * 2
     assert next(unknown).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
     leaving.cancel()
-    running.open(bundle)
+    running.open()
     assert next(staying).status == SERVING
     began = time.monotonic()
     running.run(running.server.stop())

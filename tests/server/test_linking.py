@@ -187,8 +187,8 @@ class Gate:
 
 @pytest.fixture
 def gated(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Gate]:
-    """A server with one worker, room for two waiting mentions, and a gate before the worker."""
-    running = start(workers=1, max_queued_mentions=2)
+    """A server with one worker, room for two short mentions that wait, and a gate before the worker."""
+    running = start(workers=1, max_queued_tokens=6)
     return running, Gate(monkeypatch)
 
 
@@ -204,7 +204,7 @@ def test_a_full_queue(gated: tuple[Any, Gate]) -> None:
     first = running.linking.LinkMentions.future(link_request([Mention("MI")], Options()))
     gate.entered.acquire()
     waiting = running.linking.LinkMentions.future(link_request([Mention("cold")] * 2, Options()))
-    wait_for(lambda: running.server.batcher.waiting == 2)
+    wait_for(lambda: running.server.batcher.queued == 6)
     with pytest.raises(grpc.RpcError) as raised:
         running.linking.LinkMentions(link_request([Mention("asma")], Options()))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -222,9 +222,9 @@ def test_after_its_deadline_a_call_is_not_linked(gated: tuple[Any, Gate]) -> Non
         running.linking.LinkMentions(link_request([Mention("late")], Options()), timeout=0.1)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     gone = running.linking.LinkMentions.future(link_request([Mention("gone")], Options()))
-    wait_for(lambda: running.server.batcher.waiting == 1)
+    wait_for(lambda: running.server.batcher.queued == 3)
     gone.cancel()
-    wait_for(lambda: running.server.batcher.waiting == 0)
+    wait_for(lambda: running.server.batcher.queued == 0)
     gate.open.set()
     first.result()
     running.linking.LinkMentions(link_request([Mention("after")], Options()))

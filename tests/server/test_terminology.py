@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from linker.errors import InvalidInput
 from linker.pipeline import Linker
-from linker.server import services
+from linker.server import lookups
 from linker.server.paging import read_token, write_token
 from linker.server.snapshot import Snapshot
 from linker.terminology import Terminology
 from linker.v1 import terminology_service_pb2 as terminology
-from linker.v1.admin_service_pb2 import GetServerInfoRequest
+from linker.v1.admin_service_pb2 import BUNDLE_STATE_SERVING, GetServerInfoRequest
 from linker.wire import provenance_message
 from ontologies.build import build
 from ontologies.records import Code, Concept, Name, Release, Replacement, Source
@@ -142,7 +142,7 @@ def test_too_many_look_ups(start: Callable[..., Any], monkeypatch: pytest.Monkey
         return search(*args, **more)
 
     monkeypatch.setattr(Terminology, "search", slow)
-    monkeypatch.setattr(services, "MAX_LOOKUPS_WAITING", 1)
+    monkeypatch.setattr(lookups, "MAX_WAITING", 1)
     request = terminology.SearchConceptsRequest(query="h")
     first = running.terminology.SearchConcepts.future(request)
     assert entered.wait(10)
@@ -153,14 +153,19 @@ def test_too_many_look_ups(start: Callable[..., Any], monkeypatch: pytest.Monkey
 
 def test_the_server_describes_itself(served: Any, linker: Linker) -> None:
     info = served.admin.GetServerInfo(GetServerInfoRequest())
-    assert info.provenance.bundle_digest == linker.bundle.digest
-    assert (info.concept_count, info.name_count) == (16, 27)
-    assert list(info.languages) == ["en", "es"]
+    [bundle] = info.bundles
+    assert (bundle.name, bundle.digest, bundle.is_default) == ("clinic", linker.bundle.digest, True)
+    assert bundle.state == BUNDLE_STATE_SERVING
+    assert (bundle.concept_count, bundle.name_count) == (16, 27)
+    assert list(bundle.languages) == ["en", "es"]
+    assert bundle.encoder.digest == linker.bundle.manifest.encoder.digest
+    assert not bundle.HasField("reranker")
     assert info.limits.max_mentions_per_request == 1024
-    assert info.limits.max_queued_mentions == served.server.settings.max_queued_mentions
+    assert info.limits.max_queued_tokens == served.server.settings.max_queued_tokens
+    assert info.limits.default_timeout.seconds == 60
     assert info.start_time.seconds > 1_700_000_000
-    assert info.encoder
-    assert info.reranker == ""
+    assert info.uptime.ToNanoseconds() > 0
+    assert info.workers == 2
 
 
 def relatives(
@@ -280,7 +285,7 @@ def retired_snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 @pytest.fixture
 def with_retired(start: Callable[..., Any], retired_snapshot: Snapshot) -> Any:
     running = start(opened=False)
-    running.server.current.serve(retired_snapshot)
+    running.serve(retired_snapshot)
     return running
 
 
