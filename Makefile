@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint protos clean help
+.PHONY: demo test lint protos descriptor clean help
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,6 +23,10 @@ lint: $(VENV)/.installed-dev  ## ruff, mypy --strict, import-linter, buf.
 
 protos: $(VENV)/.installed-test  ## Regenerate linker/v1 from protos/.
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. --grpc_python_out=. protos/linker/v1/*.proto
+
+descriptor: $(VENV)/.installed-test  ## Write build/descriptor.pb, the contract as proxies and gateways read it.
+	mkdir -p build
+	$(BIN)/python -m grpc_tools.protoc -I protos --include_imports --include_source_info --descriptor_set_out=build/descriptor.pb protos/linker/v1/*.proto
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
