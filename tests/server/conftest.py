@@ -7,13 +7,17 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import structlog
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from linker.server import app, logs
 from linker.server.app import Server
@@ -126,3 +130,125 @@ def log_lines() -> Iterator[io.StringIO]:
     logging.captureWarnings(capture=False)
     root.handlers[:], root.level, sys.excepthook, sys.unraisablehook, threading.excepthook = saved
     structlog.reset_defaults()
+
+
+MENTIONS = {"mentions": [{"text": "MI", "context": "an MI in 2019", "context_span": {"begin": 3, "end": 5}}]}
+VALID: dict[str, dict[str, Any]] = {
+    "LinkMentions": MENTIONS,
+    "StreamLinkMentions": {"batch_id": 1, "request": MENTIONS},
+    "GetConcept": {"concept_id": "CLINIC:0001"},
+    "BatchGetConcepts": {"concept_ids": ["CLINIC:0001", "CLINIC:0002"]},
+    "SearchConcepts": {"query": "my"},
+    "ListAncestors": {"concept_id": "CLINIC:0001"},
+    "ListDescendants": {"concept_id": "CLINIC:0001"},
+    "MapCodes": {"codings": [{"system": "ICD10CM", "code": "I21.9"}]},
+    "ServerReflectionInfo": {"list_services": ""},
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the server, found in its descriptor: what is added to a proto is tested without being added here."""
+
+    descriptor: MethodDescriptor
+
+    @property
+    def path(self) -> str:
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
+    @property
+    def is_admin(self) -> bool:
+        return self.descriptor.containing_service.full_name == app.ADMIN
+
+    def valid(self) -> list[Message]:
+        """Requests that the server takes: one, and one more for each value of each enum in it."""
+        base = GetMessageClass(self.descriptor.input_type)(**VALID.get(self.descriptor.name, {}))
+        return [base, *(_with(base, path, number) for path, number in _enum_values(self.descriptor.input_type))]
+
+    def texts(self) -> Sequence[tuple[FieldDescriptor, ...]]:
+        """The way to each field that holds text."""
+        return [way for way in _fields(self.descriptor.input_type) if way[-1].type in _TEXT]
+
+    def with_text(self, request: Message, way: Sequence[FieldDescriptor], text: str) -> Message:
+        """The request with `text` in the field that the way leads to, and all else as it was."""
+        return _with(request, way, text.encode() if way[-1].type == FieldDescriptor.TYPE_BYTES else text)
+
+    def call(self, channel: grpc.Channel, payload: bytes, **given: Any) -> Ended:
+        """Call it with bytes as they are."""
+        d = self.descriptor
+        many = f"{'stream' if d.client_streaming else 'unary'}_{'stream' if d.server_streaming else 'unary'}"
+        sent = iter([payload]) if d.client_streaming else payload
+        try:
+            if d.server_streaming:
+                call = getattr(channel, many)(self.path)(sent, **{"timeout": 60, **given})
+                received = []
+                for response in call:
+                    received.append(response)
+                    if d.name == "Watch":
+                        call.cancel()
+                        break
+            else:
+                response, call = getattr(channel, many)(self.path).with_call(sent, **{"timeout": 60, **given})
+                received = [response]
+        except grpc.RpcError as error:
+            return Ended(error.code(), error.details(), repr(error.trailing_metadata()), b"")
+        if d.name == "Watch":
+            return Ended(grpc.StatusCode.OK, "", "", b"".join(received))
+        return Ended(call.code(), call.details(), repr(call.trailing_metadata()), b"".join(received))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call ended, for its client."""
+
+    code: grpc.StatusCode
+    details: str
+    trailers: str
+    received: bytes
+
+
+_TEXT = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+_Way = tuple[FieldDescriptor, ...]
+
+
+def _fields(message: Descriptor, way: _Way = ()) -> Iterator[_Way]:
+    for field in message.fields:
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            yield from _fields(field.message_type, (*way, field))
+        else:
+            yield (*way, field)
+
+
+def _enum_values(message: Descriptor) -> Iterator[tuple[_Way, int]]:
+    for way in _fields(message):
+        if way[-1].type == FieldDescriptor.TYPE_ENUM:
+            yield from ((way, value.number) for value in way[-1].enum_type.values)
+
+
+def _with(request: Message, way: Sequence[FieldDescriptor], value: object) -> Message:
+    changed = type(request)()
+    changed.CopyFrom(request)
+    place: Any = changed
+    for field in way[:-1]:
+        inner = getattr(place, field.name)
+        place = (inner[0] if len(inner) else inner.add()) if field.is_repeated else inner
+    if way[-1].is_repeated:
+        getattr(place, way[-1].name)[:] = [value]
+    else:
+        setattr(place, way[-1].name, value)
+    return changed
+
+
+@pytest.fixture(scope="session")
+def methods() -> list[Method]:
+    """Every method of both ports."""
+    modules = (
+        app.linking_service_pb2,
+        app.terminology_service_pb2,
+        app.admin_service_pb2,
+        app.health_pb2,
+        app.reflection_pb2,
+    )
+    services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
+    found = [Method(method) for service in services for method in service.methods]
+    return [method for method in found if method.path != "/grpc.health.v1.Health/List"]  # not implemented
