@@ -147,6 +147,20 @@ def test_a_server_lets_in_by_scope(start: Callable[..., Any], file: Path) -> Non
     assert code_of(lambda: list(reflect(iter([b""]), timeout=10))) is grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_nothing_is_read_before_the_caller_is_known(start: Callable[..., Any], methods: list[Any], file: Path) -> None:
+    """Also malformed bytes end as UNAUTHENTICATED: a parser is not for strangers."""
+    file.write_text(new_token(list(Scope)).line)
+    running = start(tokens=file)
+    for method in methods:
+        channel = running._admin_channel if method.is_admin else running.channel
+        for payload in (b"\xff\xff\xff", method.valid()[0].SerializeToString()):
+            code = method.call(channel, payload).code
+            if "Health" in method.path:
+                assert code in {OK, grpc.StatusCode.INVALID_ARGUMENT}
+            else:
+                assert code is (grpc.StatusCode.UNIMPLEMENTED if "Reflection" in method.path else WHO), method.path
+
+
 def test_rotation_while_the_server_runs(
     start: Callable[..., Any], file: Path, log_lines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
