@@ -1,4 +1,4 @@
-"""Nonsense on every method of a server in a process of its own: its statuses are the right ones, and it does not grow."""
+"""Nonsense on every method of a server in a process of its own: it answers with the right statuses, and never grows."""
 
 from __future__ import annotations
 
