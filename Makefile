@@ -24,9 +24,9 @@ lint: $(VENV)/.installed-dev  ## ruff, mypy --strict, import-linter, buf.
 protos: $(VENV)/.installed-test  ## Regenerate linker/v1 from protos/.
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. --grpc_python_out=. protos/linker/v1/*.proto
 
-descriptor: $(VENV)/.installed-test  ## Write build/descriptor.pb, the contract as proxies and gateways read it.
+descriptor: $(VENV)/.installed  ## Write build/descriptor.pb, the contract as proxies and gateways read it.
 	mkdir -p build
-	$(BIN)/python -m grpc_tools.protoc -I protos --include_imports --include_source_info --descriptor_set_out=build/descriptor.pb protos/linker/v1/*.proto
+	$(BIN)/linker descriptor --out build/descriptor.pb
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -26,6 +26,7 @@ _COMMANDS = {
     "serve": "linker.cli.serve:serve",
     "health": "linker.cli.health:health",
     "token": "linker.cli.token:app",
+    "descriptor": "linker.cli.descriptor:descriptor",
 }
 
 
