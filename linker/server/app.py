@@ -63,6 +63,7 @@ OPTIONS = (
     ("grpc.so_reuseport", 0),  # two servers on one port would share its calls between two bundles
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.server_handshake_timeout_ms", 10_000),  # a connection that says nothing holds its place no longer
 )
 LAST_ANSWERS_S = 0.1  # for gRPC to send what the last calls were answered
 
@@ -110,6 +111,7 @@ class Server:
             ("grpc.max_metadata_size", self.settings.max_metadata_bytes),
             ("grpc.absolute_max_metadata_size", self.settings.max_metadata_bytes),
             ("grpc.max_concurrent_streams", self.settings.max_concurrent_streams),
+            ("grpc.max_allowed_incoming_connections", self.settings.max_connections),
         )
         options = (*OPTIONS, *limits, *_connection_options(self.settings))
         server = grpc.aio.server(interceptors=[Shield(self._calls)], options=options)

@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     tls_cert, tls_key: PEM files, the certificate with its chain; tls_client_ca: clients have to show a certificate
     that one of these authorities signed. tokens: see `linker.server.tokens`. audit_log: see `linker.server.audit`.
     metrics_port: None serves no metrics. core_dumps: allow them although they hold clinical text.
-    max_metadata_bytes: headers of a call; max_concurrent_streams: calls of one connection.
+    max_metadata_bytes: headers of a call; max_concurrent_streams: calls of one connection; max_connections: of
+    a port; one more is closed at once.
     max_queued_tokens, max_batch_tokens: see `linker.server.batching`; max_in_flight_batches: of one stream.
     default_timeout_s: deadline of calls that come without one. max_connection_age_s: then clients are asked to connect
     anew, so that they spread over servers that were added; calls end where they are. keepalive_time_s,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     keepalive_timeout_s: float = Field(default=20.0, ge=1)
     max_metadata_bytes: int = Field(default=16_384, ge=1024)
     max_concurrent_streams: int = Field(default=256, ge=1)
+    max_connections: int = Field(default=1024, ge=1)
     grace_s: float = Field(default=20.0, ge=0)
 
     @property

@@ -234,3 +234,25 @@ def test_calls_of_a_connection_are_limited(start: Any) -> None:
     watches[0].cancel()
     assert check(b"", timeout=10)
     watches[1].cancel()
+
+
+def test_connections_are_limited(start: Any) -> None:
+    """One too many is closed, and those that there are go on; when one leaves, another may come."""
+    running = start(max_connections=2)
+
+    def channel() -> grpc.Channel:
+        return grpc.insecure_channel(running.server.address, [("grpc.use_local_subchannel_pool", 1)])
+
+    def code(channel: grpc.Channel, **given: Any) -> Code:
+        return channel.unary_unary("/grpc.health.v1.Health/Check").with_call(b"", timeout=20, **given)[1].code()
+
+    first, second, third = channel(), channel(), channel()
+    assert [code(one) for one in (first, second)] == [Code.OK, Code.OK]
+    with pytest.raises(grpc.RpcError) as raised:
+        code(third)
+    assert raised.value.code() is Code.UNAVAILABLE
+    assert code(first) is Code.OK
+    second.close()
+    assert code(third, wait_for_ready=True) is Code.OK
+    first.close()
+    third.close()
