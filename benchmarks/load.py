@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ def throughput(bench: Bench) -> Iterator[Row]:
         )
         singles = run(1, CLIENTS)
         batches = run(BATCH, 4)
-        streamed = asyncio.run(_stream(server.address, bench.payloads(BATCH), bench.seconds))
+        streamed = asyncio.run(_stream(server.address, bench.payloads(BATCH), 1 + int(batches.rate * bench.seconds)))
     # Once more, so that a machine that was slow for a while is not taken for a server that is.
     rates = {size: (rate + _in_process(linker, bench, size)) / 2 for size, rate in rates.items()}
     for promise, least, rate, size in (
@@ -103,24 +103,18 @@ def _in_process(linker: Linker, bench: Bench, size: int) -> float:
     return done / took
 
 
-async def _stream(address: str, payloads: Sequence[bytes], seconds: float) -> float:
+async def _stream(address: str, payloads: Sequence[bytes], batches: int) -> float:
     """Batches a second over one stream, which is kept full."""
-    loop = asyncio.get_running_loop()
-    begin, answered = loop.time(), 0
 
     async def requests() -> AsyncIterator[bytes]:
-        for number in itertools.count():
+        for number in range(batches):
             request = linking.LinkMentionsRequest.FromString(payloads[number % len(payloads)])
             yield linking.StreamLinkMentionsRequest(batch_id=number, request=request).SerializeToString()
 
     async with channel(address) as to:
-        stream = to.stream_stream(STREAM)(requests())
-        async for _ in stream:
-            answered += 1
-            if loop.time() > begin + seconds:
-                break
-        stream.cancel()
-    return answered / (loop.time() - begin)
+        begin = time.perf_counter()
+        answered = [answer async for answer in to.stream_stream(STREAM)(requests())]
+        return len(answered) / (time.perf_counter() - begin)
 
 
 def overload(bench: Bench) -> Iterator[Row]:

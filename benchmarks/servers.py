@@ -134,8 +134,8 @@ def percentile(seconds: Sequence[float], percent: float) -> float:
 async def open_loop(address: str, payloads: Sequence[bytes], *, rate: float, seconds: float) -> Seen:
     """Calls that come when they come, `rate` a second on average, whether those before have ended or not.
 
-    Gaps are exponential, from a seed. Times are from when a call was due: where the client was held up and made it late,
-    that counts as well.
+    Gaps are exponential, from a seed. Times are from when a call was due: where the client was held up and made it
+    late, that counts as well.
     """
     seen, chosen, loop = Seen(seconds=seconds), random.Random(0), asyncio.get_running_loop()
     async with channel(address) as to, asyncio.TaskGroup() as calls:

@@ -31,7 +31,7 @@ from linker.server.work import NO_TIME, Outcome, link_shares
 
 SLICE = 128  # tokens that a call gives to a batch before the next call has its turn; one mention at least
 SHORT_S = 0.015  # how long a batch of large calls should take while small ones are about
-ABOUT_S = 1.0  # since the last small call
+ABOUT_S, ABOUT_BATCHES = 1.0, 10  # small calls are about for so long after one, or for so many full batches
 RETRY_S = (0.05, 10.0)  # least and most that a refused client is told to wait
 _SMOOTHING = 0.2
 
@@ -150,7 +150,8 @@ class Batcher:
         if call.waiting > SLICE:
             self._refuse_beyond(self.max_queued, self.queued, call)
             return self._large
-        self._small_until = monotonic() + ABOUT_S
+        full_batch_s = self.max_batch * self._seconds_per_token
+        self._small_until = monotonic() + max(ABOUT_S, ABOUT_BATCHES * full_batch_s)
         self._refuse_beyond(self.max_queued, self.queued, call)
         self._refuse_beyond(self.workers * self.max_batch, self._small.tokens, call)
         return self._small

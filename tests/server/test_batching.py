@@ -196,9 +196,7 @@ async def test_other_options_have_other_batches(new_batcher: Callable[..., Batch
     assert fake.batches[1:] == [["0", "2", "4"], ["1", "3", "5"]]
 
 
-async def test_a_full_queue_refuses_at_once(
-    new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen
-) -> None:
+async def test_a_full_queue_refuses_at_once(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
     batcher = new_batcher(max_queued=3 * COST)
     first = await busy(batcher, fake)
     waiting = call(batcher, fake, ["a", "b"])
@@ -220,9 +218,7 @@ async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits(
     assert len(ids(await call(batcher, fake, ["x"] * 100))) == 100
 
 
-async def test_large_calls_do_not_keep_small_ones_out(
-    new_batcher: Callable[..., Batcher], fake: FakeLinker
-) -> None:
+async def test_large_calls_do_not_keep_small_ones_out(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
     """Small calls are refused where a batch of small calls waits for each worker, and only there."""
     batcher = new_batcher(max_batch=4 * COST)
     first = await busy(batcher, fake)
@@ -236,9 +232,7 @@ async def test_large_calls_do_not_keep_small_ones_out(
     assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 9 + [True] * 2
 
 
-async def test_expired_calls_are_not_linked(
-    new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen
-) -> None:
+async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
     batcher = new_batcher()
     first = await busy(batcher, fake)
     late = call(batcher, fake, ["late"], timeout_s=0.01)

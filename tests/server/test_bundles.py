@@ -174,9 +174,7 @@ def test_what_is_not_there_is_not_gone_back_to(served: Any) -> None:
         assert code_of(lambda call=call, request=request: call(request))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_another_digest_than_was_asked_for_is_refused(
-    replaceable: tuple[Any, Path], bundle: Path, other: Path
-) -> None:
+def test_another_digest_than_was_asked_for_is_refused(replaceable: tuple[Any, Path], bundle: Path, other: Path) -> None:
     running, place = replaceable
     put(other, place)
     code, text = code_of(lambda: reload(running, bundle_digest=PINNED))

@@ -231,6 +231,21 @@ def test_after_its_deadline_a_call_is_not_linked(gated: tuple[Any, Gate]) -> Non
     assert gate.linked == ["MI", "after"]
 
 
+def test_a_call_without_a_deadline_gets_one(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    running = start(workers=1, default_timeout_s=0.1)
+    gate = Gate(monkeypatch)
+    first = running.linking.LinkMentions.future(link_request([Mention("MI")], Options()))
+    gate.entered.acquire()
+    late = running.linking.LinkMentions.future(link_request([Mention("late")], Options()))
+    patient = running.linking.LinkMentions.future(link_request([Mention("patient")], Options()), timeout=60)
+    wait_for(lambda: running.server.batcher.queued == 7)
+    time.sleep(0.15)
+    gate.open.set()
+    assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert len(first.result().results) == len(patient.result().results) == 1
+    assert gate.linked == ["MI", "patient"]
+
+
 def test_the_cross_encoder_is_asked_for_in_vain_without_one(served: Any) -> None:
     response = served.linking.LinkMentions(link_request([Mention("MI")], Options(rerank=RerankMode.ALWAYS)))
     [result] = response.results

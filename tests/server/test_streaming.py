@@ -77,7 +77,13 @@ def test_each_batch_has_the_answer_that_a_call_has(served: Any) -> None:
 def test_a_bad_batch_fails_alone(served: Any, linker: Linker) -> None:
     sent = [batch(1, "MI"), batch(2, ""), batch(3, "MI", bundle_digest="0" * 64), batch(4, "MI", bundle="other")]
     answers = {answer.batch_id: answer for answer in served.linking.StreamLinkMentions(iter([*sent, batch(5, "cold")]))}
-    assert [answers[n].WhichOneof("outcome") for n in range(1, 6)] == ["response", "error", "error", "error", "response"]
+    assert [answers[n].WhichOneof("outcome") for n in range(1, 6)] == [
+        "response",
+        "error",
+        "error",
+        "error",
+        "response",
+    ]
     codes = [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT]
     assert [answers[n].error.code for n in (2, 3, 4)] == [code.value[0] for code in codes]
     bad = BadRequest()

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker.errors import InvalidInput
+from linker.options import Options
 from linker.pipeline import Linker
+from linker.records import RerankMode
 from linker.server import lookups
 from linker.server.paging import read_token, write_token
 from linker.server.snapshot import Snapshot
@@ -95,6 +97,52 @@ def test_pages_have_every_result_once(served: Any, linker: Linker, query: str, s
     assert sum(found, []) == expected
     assert all(len(page) == size for page in found[:-1])
     assert len(set(expected)) == len(expected)
+
+
+def near(served: Any, query: str, size: int) -> list[list[str]]:
+    """Pages of a fuzzy search."""
+    found, token = [], ""
+    while True:
+        request = terminology.SearchConceptsRequest(
+            query=query, page_size=size, page_token=token, mode=terminology.SEARCH_MODE_FUZZY
+        )
+        response = served.terminology.SearchConcepts(request)
+        found.append([concept.id for concept in response.concepts])
+        token = response.next_page_token
+        if not token:
+            return found
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [("asthmma", "CLINIC:0015"), ("mellitus diabetes type 2", "CLINIC:0008"), ("hart atack", "CLINIC:0003")],
+)
+def test_a_name_nearly_so_is_found(served: Any, query: str, wanted: str) -> None:
+    assert pages(served, query, 10) == [[]]
+    assert wanted in near(served, query, 3)[0]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_pages_of_near_names_have_every_concept_once(served: Any, linker: Linker, size: int) -> None:
+    found = near(served, "hart atack", size)
+    best = [
+        c.concept_id for c in linker.link(["hart atack"], Options(top_k=1000, rerank=RerankMode.NEVER))[0].candidates
+    ]
+    assert sum(found, []) == best
+    assert len(best) == len(set(best)) == 16
+    assert all(len(page) == size for page in found[:-1])
+
+
+def test_a_token_is_for_one_mode(served: Any) -> None:
+    def search(mode: Any, token: str = "") -> Any:
+        request = terminology.SearchConceptsRequest(query="h", page_size=1, page_token=token, mode=mode)
+        return served.terminology.SearchConcepts(request)
+
+    prefix, fuzzy = terminology.SEARCH_MODE_PREFIX, terminology.SEARCH_MODE_FUZZY
+    assert bad_field(lambda: search(fuzzy, search(prefix).next_page_token)) == "page_token"
+    assert bad_field(lambda: search(prefix, search(fuzzy).next_page_token)) == "page_token"
+    assert bad_field(lambda: search(99)) == "mode"
+    assert near(served, "---", 5) == [[]]
 
 
 def test_a_token_is_for_one_query(served: Any) -> None:
