@@ -169,6 +169,12 @@ class Method:
         """The way to each field that holds text."""
         return [way for way in _fields(self.descriptor.input_type) if way[-1].type in _TEXT]
 
+    def nonsense(self, request: Message) -> Iterator[Message]:
+        """The request with one number each, or enum, that no server expects there, and all else as it was."""
+        for way in _fields(self.descriptor.input_type):
+            for value in _NONSENSE.get(way[-1].cpp_type, ()):
+                yield _with(request, way, value)
+
     def with_text(self, request: Message, way: Sequence[FieldDescriptor], text: str) -> Message:
         """The request with `text` in the field that the way leads to, and all else as it was."""
         return _with(request, way, text.encode() if way[-1].type == FieldDescriptor.TYPE_BYTES else text)
@@ -207,6 +213,12 @@ class Ended:
     received: bytes
 
 
+_NONSENSE: dict[int, tuple[float, ...]] = {
+    FieldDescriptor.CPPTYPE_INT32: (-1, 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-1, 2**63 - 1),
+    FieldDescriptor.CPPTYPE_ENUM: (-1, 999),
+    FieldDescriptor.CPPTYPE_DOUBLE: (-1.0, float("nan")),
+}
 _TEXT = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 _Way = tuple[FieldDescriptor, ...]
 

@@ -48,12 +48,18 @@ METADATA = [
 
 
 def payloads(method: Any) -> Iterator[bytes]:
-    """Requests of a method with a marker in one field of text each, alone and far too long; then malformed ones."""
+    """Requests of a method with markers in fields of text: one each, alone and far too long; in all of them, beside a
+    number that is wrong; and malformed ones.
+    """
     for request in method.valid():
         for way in method.texts():
             yield method.with_text(request, way, MARKER).SerializeToString()
         yield request.SerializeToString()
-    request = method.valid()[0]
+    request = full = method.valid()[0]
+    for way in method.texts():
+        full = method.with_text(full, way, MARKER)
+    for asked in (request, full):
+        yield from (wrong.SerializeToString() for wrong in method.nonsense(asked))
     for way in method.texts():
         yield method.with_text(request, way, f"{MARKER} " * 20_000).SerializeToString()
         whole = method.with_text(request, way, MARKER).SerializeToString()
