@@ -14,12 +14,15 @@ demo: $(VENV)/.installed  ## Install, serve the starter bundle, link a short not
 test: $(VENV)/.installed-test  ## Install what tests need and run them all.
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed-dev  ## ruff, mypy --strict, import-linter, buf.
+lint: $(VENV)/.installed-dev  ## ruff, mypy --strict, import-linter, buf, and the linters of what is in deploy/.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd protos && $(abspath $(BIN))/buf lint
+	$(BIN)/yamllint --strict -c deploy/.yamllint.yaml deploy
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/kubernetes-validate --strict --quiet --no-warn -k 1.33 $(filter-out %kustomization.yaml,$(wildcard deploy/kubernetes/base/*.yaml))
 
 protos: $(VENV)/.installed-test  ## Regenerate linker/v1 from protos/.
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. --grpc_python_out=. protos/linker/v1/*.proto
