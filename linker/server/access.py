@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import grpc
 
 from linker.server.errors import Forbidden
-from linker.server.tokens import Scope, Tokens
+from linker.server.tokens import Key, Scope, Tokens
 
 SCOPES: Mapping[str, Scope] = {
     "linker.v1.LinkingService": Scope.LINK,
@@ -27,24 +27,26 @@ class Access:
     def __init__(self, tokens: Tokens | None = None) -> None:
         self._tokens = tokens
 
-    def admit(self, method: str, context: grpc.aio.ServicerContext) -> str:
-        """Who makes the call: `key:ID`, `certificate:SUBJECT`, both, or neither.
-
-        Raises `Unauthenticated` or `Forbidden`, also for a service that nobody has given a scope.
-        """
-        service = method.split("/")[1]
-        names = [f"certificate:{subject}"] if (subject := _subject(context)) else []
-        if self._tokens is not None and service not in OPEN:
-            sent = (str(value) for name, value in context.invocation_metadata() or () if name == "authorization")
-            key = self._tokens.authenticate(sent)
-            scope = SCOPES.get(service)
-            if scope not in key.scopes:
-                raise Forbidden(f"this token is not for that: it lacks the scope {scope or 'of this service'}")
-            names.append(f"key:{key.key_id}")
-        return " ".join(names)
+    def identify(self, method: str, context: grpc.aio.ServicerContext) -> Key | None:
+        """The key that a call was made with; None where none is asked for. Raises `Unauthenticated`."""
+        if self._tokens is None or _service(method) in OPEN:
+            return None
+        sent = (str(value) for name, value in context.invocation_metadata() or () if name == "authorization")
+        return self._tokens.authenticate(sent)
 
 
-def _subject(context: grpc.aio.ServicerContext) -> str:
+def check_scope(method: str, key: Key) -> None:
+    """Raise `Forbidden` unless the key opens the method; none opens a service that nobody has given a scope."""
+    scope = SCOPES.get(_service(method))
+    if scope not in key.scopes:
+        raise Forbidden(f"this token is not for that: it lacks the scope {scope or 'of this service'}")
+
+
+def certificate_subject(context: grpc.aio.ServicerContext) -> str:
     """The subject of the client's certificate, empty without one."""
     subjects = context.auth_context().get("x509_subject", ())
     return subjects[0].decode("utf-8", "replace") if subjects else ""
+
+
+def _service(method: str) -> str:
+    return method.split("/")[1]

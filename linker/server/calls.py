@@ -20,7 +20,7 @@ import structlog
 from google.protobuf.message import Message
 
 from linker.pipeline import Timings
-from linker.server.access import OPEN, Access
+from linker.server.access import OPEN, Access, certificate_subject, check_scope
 from linker.server.logs import log_detail, log_error
 
 REQUEST_ID = "x-request-id"
@@ -32,9 +32,11 @@ _COUNTED = ("mentions", "codings", "concept_ids")
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """What is known of a call. items: mentions, codings or ids asked for, in all messages of a stream.
+    """What is known of a call.
 
-    began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has any. code: OK until it ends.
+    client: `key:ID`, `certificate:SUBJECT`, both, or neither. items: mentions, codings or ids asked for, in all
+    messages of a stream. began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has any.
+    code: OK until it ends.
     """
 
     method: str
@@ -128,8 +130,13 @@ class Calls:
             self._tell("call_ended", call)
 
     def admit(self, call: Call, context: grpc.aio.ServicerContext) -> None:
-        """Note who makes the call. Raises `Unauthenticated` or `Forbidden`."""
-        call.client = self._access.admit(call.method, context)
+        """Note who makes the call, whether or not they may. Raises `Unauthenticated` or `Forbidden`."""
+        if subject := certificate_subject(context):
+            call.client = f"certificate:{subject}"
+        key = self._access.identify(call.method, context)
+        if key is not None:
+            call.client = f"{call.client} key:{key.key_id}".strip()
+            check_scope(call.method, key)
 
     def _tell(self, what: str, call: Call) -> None:
         for observer in self._observers:

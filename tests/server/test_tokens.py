@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -145,6 +146,21 @@ def test_a_server_lets_in_by_scope(start: Callable[..., Any], file: Path) -> Non
     assert codes(running, all_three.token) == [OK, OK, OK, OK]
     reflect = running.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
     assert code_of(lambda: list(reflect(iter([b""]), timeout=10))) is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_the_audit_log_says_who_and_who_was_turned_away(start: Callable[..., Any], file: Path, tmp_path: Path) -> None:
+    made = new_token([Scope.LINK], key_id="etl-2026")
+    file.write_text(made.line)
+    running = start(tokens=file, audit_log=tmp_path / "audit.jsonl")
+    codes(running, made.token)
+    codes(running, SECRET)
+    text = (tmp_path / "audit.jsonl").read_text()
+    told = [(line["client"], line["status"]) for line in map(json.loads, text.splitlines())]
+    turned_away = ("", "UNAUTHENTICATED")
+    # Two scopes are missing; who it was that they are missing for is known all the same.
+    assert told == [("key:etl-2026", "OK"), *[("key:etl-2026", "PERMISSION_DENIED")] * 2, *[turned_away] * 3]
+    assert made.token not in text
+    assert SECRET not in text
 
 
 def test_nothing_is_read_before_the_caller_is_known(start: Callable[..., Any], methods: list[Any], file: Path) -> None:
