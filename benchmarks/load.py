@@ -3,6 +3,7 @@
     python benchmarks/load.py [--bundle BUNDLE] [--seconds 10] [SECTION ...]
 
 throughput: gRPC beside the same linker in process: 64 clients with single mentions, batches of 64, a stream of them.
+cores: what a second worker thread is worth, and a second server.
 overload: calls at 5 times what the server can do. Arrivals are on a schedule, and times are from when a call was due.
 fairness: one client with single mentions, alone and beside eight with batches of 1,024.
 reloads: the bundle is opened anew again and again while clients call.
@@ -21,6 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +117,28 @@ async def _stream(address: str, payloads: Sequence[bytes], batches: int) -> floa
         begin = time.perf_counter()
         answered = [answer async for answer in to.stream_stream(STREAM)(requests())]
         return len(answered) / (time.perf_counter() - begin)
+
+
+def cores(bench: Bench) -> Iterator[Row]:
+    """Not a promise: what a second core is worth as a second thread, and as a second process."""
+    servers = {"a server of one worker": (1, "1"), "of two workers": (1, "2"), "two servers of one worker": (2, "1")}
+    alone = 0.0
+    for label, (processes, workers) in servers.items():
+        with ExitStack() as stack:
+            own = [Replica(bench.bundle, *bench.server, "--workers", workers) for _ in range(processes)]
+            for replica in own:
+                stack.enter_context(replica)
+            rate = BATCH * asyncio.run(_batches(own, bench))
+        alone = alone or rate
+        yield Row(label, "", f"{rate:,.0f} mentions/s, {rate / alone:.2f} x", kept=True)
+
+
+async def _batches(replicas: Sequence[Replica], bench: Bench) -> float:
+    """Batches a second over all replicas, four clients each way."""
+    work = (
+        closed_for(replica.address, bench.payloads(BATCH), clients=4, seconds=bench.seconds) for replica in replicas
+    )
+    return sum(seen.rate for seen in await asyncio.gather(*work))
 
 
 def overload(bench: Bench) -> Iterator[Row]:
@@ -224,7 +248,7 @@ def _failures(seen: Seen) -> str:
 
 
 SECTIONS: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    section.__name__: section for section in (throughput, overload, fairness, reloads, restarts, kills)
+    section.__name__: section for section in (throughput, cores, overload, fairness, reloads, restarts, kills)
 }
 
 

@@ -5,9 +5,11 @@ slice, and large ones have batches of their own, in turns where both wait: a cal
 the large ones and not for the whole of them. Those batches are short while small calls are about, and as long as the
 budget allows when there are none. A call whose client has gone or whose deadline has passed is not worked on.
 
-A call is refused at once, rather than made to wait, where the queue would hold more than `max_queued` tokens; and a
-small one also where so many small ones wait that each worker has a full batch of them before it. So what is accepted
-has its turn soon, however much is refused.
+A call is refused at once, rather than made to wait, where what waits before it is a full batch for each worker and more
+than `STRETCH` times what it asks for itself, or more than `max_queued`. So what is accepted is answered in a time that
+fits its size, however much is refused, and one that asks for much may wait for much. Small calls do not wait for large
+ones, and large ones do not keep them out. A batch is no longer than it has to be, since others wait for it: with 32
+names it gets through about 94 % of the names a second that one with 64 does.
 
 Everything here runs on the event loop but `link_shares`, which runs in a worker.
 """
@@ -32,6 +34,8 @@ from linker.server.work import NO_TIME, Outcome, link_shares
 SLICE = 128  # tokens that a call gives to a batch before the next call has its turn; one mention at least
 SHORT_S = 0.015  # how long a batch of large calls should take while small ones are about
 ABOUT_S, ABOUT_BATCHES = 1.0, 10  # small calls are about for so long after one, or for so many full batches
+LEAST_BATCHES = 2  # that may wait for any call, so that a lone worker does not refuse what comes at one moment
+STRETCH = 10  # a call waits for so many times its own tokens, itself among them
 RETRY_S = (0.05, 10.0)  # least and most that a refused client is told to wait
 _SMOOTHING = 0.2
 
@@ -148,22 +152,24 @@ class Batcher:
         if self._closed:
             raise NotReady("the server is stopping; try another, or again")
         if call.waiting > SLICE:
-            self._refuse_beyond(self.max_queued, self.queued, call)
+            self._refuse_if_late(call, self.queued)
             return self._large
         full_batch_s = self.max_batch * self._seconds_per_token
         self._small_until = monotonic() + max(ABOUT_S, ABOUT_BATCHES * full_batch_s)
-        self._refuse_beyond(self.max_queued, self.queued, call)
-        self._refuse_beyond(self.workers * self.max_batch, self._small.tokens, call)
+        self._refuse_if_late(call, self._small.tokens)
         return self._small
 
-    def _refuse_beyond(self, most: int, waiting: int, call: Call) -> None:
+    def _refuse_if_late(self, call: Call, waiting: int) -> None:
+        batches = max(self.workers, LEAST_BATCHES) * self.max_batch
+        most = min(max(batches, STRETCH * call.waiting), self.max_queued)
         # What finds nothing waiting is taken, however large it is: else it would be refused for ever.
         if not waiting or waiting + call.waiting <= most:
             return
         self._observer.refused(tokens=call.waiting)
         least, longest = RETRY_S
         wait = min(max(waiting * self._seconds_per_token / self.workers, least), longest)
-        raise Busy(f"{waiting} tokens are waiting and at most {most} may; try again later", retry_after_s=wait)
+        message = f"{waiting} tokens are waiting, and at most {most} may for a call of this size; try again later"
+        raise Busy(message, retry_after_s=wait)
 
     def _start_batches(self) -> None:
         while self._idle and not self._closed and (self._small or self._large):

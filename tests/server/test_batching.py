@@ -86,7 +86,7 @@ def seen() -> Seen:
 async def new_batcher(fake: FakeLinker, seen: Seen) -> AsyncIterator[Callable[..., Batcher]]:
     made: list[Batcher] = []
 
-    def new(*, workers: int = 1, max_batch: int = 64 * COST, max_queued: int = 1000 * COST) -> Batcher:
+    def new(*, workers: int = 1, max_batch: int = 64 * COST, max_queued: int = 10_000 * COST) -> Batcher:
         made.append(Batcher(workers=workers, max_batch=max_batch, max_queued=max_queued, observer=seen))
         return made[-1]
 
@@ -218,17 +218,32 @@ async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits(
 
 
 async def test_large_calls_do_not_keep_small_ones_out(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    """Small calls are refused where a batch of small calls waits for each worker, and only there."""
-    batcher = new_batcher(max_batch=4 * COST)
+    """Small calls are refused where two batches of small calls wait, and only there."""
+    batcher = new_batcher(max_batch=8 * COST)
     first = await busy(batcher, fake)
     large = [call(batcher, fake, ["x"] * 200) for _ in range(4)]
     await asyncio.sleep(0)
-    small = [call(batcher, fake, ["s"]) for _ in range(6)]
+    small = [call(batcher, fake, ["s"]) for _ in range(18)]
     await asyncio.sleep(0.01)
-    assert [one.done() for one in small] == [False] * 4 + [True] * 2
+    assert [one.done() for one in small] == [False] * 16 + [True] * 2
     fake.gate.set()
     outcomes = await asyncio.gather(first, *large, *small, return_exceptions=True)
-    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 9 + [True] * 2
+    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 21 + [True] * 2
+
+
+async def test_a_call_waits_for_what_fits_its_size(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """Under overload, what is accepted is not far behind: at most ten times its own work, or two batches."""
+    batcher = new_batcher(max_batch=SLICE)
+    first = await busy(batcher, fake)
+    middling = [call(batcher, fake, ["m"] * 2 * SLICED) for _ in range(15)]
+    await asyncio.sleep(0.01)
+    assert [one.done() for one in middling] == [False] * 10 + [True] * 5
+    large = [call(batcher, fake, ["l"] * 20 * SLICED) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert not any(one.done() for one in large)
+    fake.gate.set()
+    outcomes = await asyncio.gather(first, *middling, *large, return_exceptions=True)
+    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 5
 
 
 async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
