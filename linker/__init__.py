@@ -7,11 +7,15 @@ for link in linker.link(["heart attack"]):
     print(link.concept)
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from linker.errors import BundleCorrupt, BundleError, BundleMismatch, InvalidInput, LinkerError, NotFound
 from linker.options import Options
 from linker.records import Candidate, Code, ConceptFilter, Link, MatchSource, Mention, NilReason, RerankMode
+
+# ONNX Runtime writes events to the user's cache and sends them to its maker, unless it is told so before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from linker.pipeline import Linker, Timings
