@@ -26,6 +26,8 @@ from linker.v1.admin_service_pb2 import ReloadBundleRequest
 from linker.v1.linking_service_pb2_grpc import LinkingServiceStub
 from linker.wire import link_request
 
+# Channels of one process share connections, and with them the two minutes that one waits after many failures.
+IMPATIENT = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 100)]
 REQUEST = link_request([Mention(f"pain {row}") for row in range(20)], Options())
 
 
@@ -52,7 +54,7 @@ def is_ready(popen: subprocess.Popen[str]) -> bool:
 
 
 def load(address: str, stop: threading.Event) -> None:
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(address, IMPATIENT) as channel:
         while not stop.is_set():
             try:
                 LinkingServiceStub(channel).LinkMentions(REQUEST, timeout=5)
@@ -77,16 +79,15 @@ def test_killed_at_any_moment_it_is_ready_again(bundle: Path, tmp_path: Path, ki
                 time.sleep(moments.random() * (2.0 if loading else 0.3))
                 popen.send_signal(signal.SIGKILL)
                 assert popen.wait(10) == -signal.SIGKILL
-        with process(bundle, audit, port) as popen, grpc.insecure_channel(address) as channel:
+        with process(bundle, audit, port) as popen, grpc.insecure_channel(address, IMPATIENT) as channel:
             assert is_ready(popen)
-            # Whose connection may still wait to be tried again: the clients above share it.
-            response = LinkingServiceStub(channel).LinkMentions(REQUEST, timeout=60, wait_for_ready=True)
-            assert len(response.results) == 20
+            assert len(LinkingServiceStub(channel).LinkMentions(REQUEST, timeout=60).results) == 20
     finally:
         stop.set()
         for client in clients:
             client.join()
-    assert all(json.loads(line)["status"] for line in audit.read_text().splitlines())
+    statuses = [json.loads(line)["status"] for line in audit.read_text().splitlines()]
+    assert statuses.count("OK") > kills // 2, "there was no load to be killed under"
 
 
 def flipped(file: Path, bit: int) -> None:
