@@ -57,9 +57,7 @@ def test_a_stream_goes_on_with_the_other_server(drive: Drive, pair: tuple[str, C
             return list(batches) if isinstance(client, LinkerClient) else batches
 
         batches = drive(address, streamed, SMALL)
-    assert [link.mention.text for batch in batches for link in batch.links] == [
-        f"heart attack {n}" for n in range(800)
-    ]
+    assert [link.mention.text for batch in batches for link in batch.links] == [f"heart attack {n}" for n in range(800)]
 
 
 @contextmanager
