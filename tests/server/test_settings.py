@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from linker.errors import InvalidInput
-from linker.server.settings import read_settings
+from linker.server.settings import Settings, read_settings
 
 
 def test_options_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +61,11 @@ def test_the_admin_port_is_the_next_one() -> None:
     assert read_settings({"admin_port": 7}).admin_port_beside(50051) == 7
     assert read_settings({"port": 0}).admin_port_beside(41234) == 0
     assert read_settings({"port": 65535}).admin_port_beside(65535) == 0
+
+
+def test_the_pages_name_variables_that_there_are() -> None:
+    folder = Path(__file__).parents[2] / "docs"
+    pages = [(folder / name).read_text() for name in ("security.md", "observability.md", "serving.md")]
+    named = {name for page in pages for name in re.findall(r"\bLINKER_([A-Z_]+)", page)}
+    assert {"TLS_CERT", "MAX_CONNECTIONS"} <= named
+    assert named <= {name.upper() for name in Settings.model_fields} | {"BUNDLE"}
