@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,7 +16,9 @@ from linker.options import Options
 from linker.pipeline import Linker
 from linker.records import Mention
 from linker.server.batching import Batcher
+from linker.server.bundles import Bundles
 from linker.server.snapshot import Snapshot
+from linker.server.streaming import LinkStream
 from linker.v1 import linking_service_pb2 as linking
 from linker.wire import link_request
 
@@ -219,3 +223,25 @@ def test_a_client_that_goes_leaves_nothing_behind(
     assert running.server.batcher.queued == 0
     running.run(running.server.drain())
     assert "error" not in log_lines.getvalue()
+
+
+async def test_a_stream_answers_from_one_version(snapshot: Snapshot) -> None:
+    """Also what is read between a reload and the moment that the stream leaves."""
+    bundles, chosen = Bundles({"clinic": Path()}), []
+    bundles.find("").serve(snapshot)
+
+    async def requests() -> AsyncIterator[linking.StreamLinkMentionsRequest]:
+        yield batch(1, "MI")
+        while not chosen:
+            await asyncio.sleep(0)
+        bundles._replace(bundles.find(""), Snapshot(snapshot.linker, snapshot.provenance))
+        yield batch(2, "MI")
+        await asyncio.sleep(WAIT_S)
+
+    async def link(_: linking.LinkMentionsRequest, choose: Callable[[str, str], Snapshot]) -> bytes:
+        chosen.append(choose("", ""))
+        return b""
+
+    answers = [answer async for answer in LinkStream(link, bundles, in_flight=8).responses(requests())]
+    assert {answer.batch_id for answer in answers} == {0, 1, 2}
+    assert chosen == [snapshot, snapshot]
