@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import linker.client as public
@@ -55,6 +55,7 @@ def test_any_number_of_mentions_in_order(drive: Drive, serving: Any, scripted: A
     assert all(1 <= len(request.mentions) <= 10 for request in scripted.requests)
 
 
+@example([Mention("a", "😀" * 8192)] * 300, 1024)
 @given(
     st.lists(st.builds(Mention, st.sampled_from("aé😀"), st.integers(0, 8192).map(lambda n: "😀" * n)), max_size=400),
     st.integers(1, 1024),
