@@ -36,10 +36,10 @@ from linker.server.health import Health
 from linker.server.linking import LinkingServicer
 from linker.server.logs import log, watch_loop
 from linker.server.lookups import Lookups
-from linker.server.observers import Observers
 from linker.server.reading import TerminologyServicer
 from linker.server.settings import LOOPBACK, Settings
 from linker.server.shield import Shield
+from linker.server.telemetry import Telemetry
 from linker.server.tls import server_credentials
 from linker.server.tokens import Tokens
 from linker.v1 import (
@@ -74,18 +74,18 @@ class Server:
     def __init__(self, settings: Settings, bundles: Mapping[str, Path]) -> None:
         """bundles: by the names that calls choose them by; the first is the default."""
         self.settings = settings
-        self.observers = Observers(settings)
-        self.bundles = Bundles(bundles, tell=self.observers.metrics.show_bundles)
+        self.telemetry = Telemetry(settings)
+        self.bundles = Bundles(bundles, tell=self.telemetry.metrics.show_bundles)
         self.batcher = Batcher(
             workers=settings.workers,
             max_batch=settings.max_batch_tokens,
             max_queued=settings.max_queued_tokens,
-            observer=self.observers.metrics,
+            observer=self.telemetry.metrics,
         )
-        self.observers.metrics.watch_queue(lambda: self.batcher.queued, settings.max_queued_tokens)
+        self.telemetry.metrics.watch_queue(lambda: self.batcher.queued, settings.max_queued_tokens)
         self._in_progress = InProgress()
         access = Access(Tokens(settings.tokens) if settings.tokens else None)
-        self._calls = Calls(access, (self._in_progress, *self.observers.of_calls))
+        self._calls = Calls(access, (self._in_progress, *self.telemetry.of_calls))
         self._credentials = _credentials(settings)
         self.address = self.admin_address = ""
         self._lookups = Lookups()
@@ -127,7 +127,7 @@ class Server:
         self.address = _address(settings.host, port)
         admin_port = _bind(self._admin, LOOPBACK, settings.admin_port_beside(port), "--admin-port")
         self.admin_address = _address(LOOPBACK, admin_port)
-        self.observers.listen()
+        self.telemetry.listen()
         await self._public.start()
         await self._admin.start()
 
@@ -150,7 +150,7 @@ class Server:
         await asyncio.gather(self._public.stop(None), self._admin.stop(None))
         self._lookups.close()
         self.batcher.close()
-        self.observers.close()
+        self.telemetry.close()
 
 
 def _connection_options(settings: Settings) -> Sequence[tuple[str, int]]:
@@ -202,7 +202,7 @@ async def run(settings: Settings, bundles: Mapping[str, Path], *, ready: Callabl
     await stopping.wait()
     log("stopping", grace_s=settings.grace_s)
     await server.drain()
-    server.observers.close()
+    server.telemetry.close()
     log("stopped")
     _exit(0)
 
@@ -236,7 +236,7 @@ async def _open_unless_stopped(server: Server, stopping: asyncio.Event, ready: C
         "serving",
         address=server.address,
         admin_address=server.admin_address,
-        metrics_address=server.observers.metrics_address,
+        metrics_address=server.telemetry.metrics_address,
         server_version=version("medlinker"),
         workers=server.settings.workers,
     )

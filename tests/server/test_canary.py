@@ -223,7 +223,7 @@ def test_an_exception_in_any_room_stays_there(
     captured = capfd.readouterr()
     for sink in (log_lines.getvalue(), captured.out, captured.err, (tmp_path / "audit.jsonl").read_text()):
         assert not marked(sink)
-    assert not marked(generate_latest(running.server.observers.metrics.registry))
+    assert not marked(generate_latest(running.server.telemetry.metrics.registry))
 
 
 @pytest.mark.parametrize("place", [AuditLog, CallLog])

@@ -43,7 +43,7 @@ def test_calls_and_batches_are_counted(start: Callable[..., Any]) -> None:
     for _ in range(2):
         with pytest.raises(grpc.RpcError):
             running.linking.LinkMentions(link_request([], Options()))
-    text = scraped(running.server.observers.metrics_address)
+    text = scraped(running.server.telemetry.metrics_address)
     found = samples(text)
     assert found["linker_calls_total", ("OK", LINK)] == 1
     assert found["linker_calls_total", ("INVALID_ARGUMENT", LINK)] == 2
@@ -67,7 +67,7 @@ def test_labels_are_closed(start: Callable[..., Any]) -> None:
     running = start(metrics_port=0)
 
     def series() -> set[tuple[str, tuple[str, ...]]]:
-        return set(samples(scraped(running.server.observers.metrics_address)))
+        return set(samples(scraped(running.server.telemetry.metrics_address)))
 
     def call(method: str, metadata: list[tuple[str, str]]) -> None:
         with pytest.raises(grpc.RpcError):
@@ -82,7 +82,7 @@ def test_labels_are_closed(start: Callable[..., Any]) -> None:
 
 
 def test_no_port_unless_asked_for(start: Callable[..., Any]) -> None:
-    assert start().server.observers.metrics_address == ""
+    assert start().server.telemetry.metrics_address == ""
 
 
 def test_the_port_closes(start: Callable[..., Any]) -> None:

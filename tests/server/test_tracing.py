@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from linker.errors import InvalidInput
 from linker.options import Options
 from linker.records import Mention
-from linker.server import observers, tracing
+from linker.server import telemetry, tracing
 from linker.server.metrics import STAGES
 from linker.wire import link_request
 
@@ -27,7 +27,7 @@ def spans(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callabl
 
     def traced(metadata: list[tuple[str, str]]) -> Sequence[ReadableSpan]:
         exporter = InMemorySpanExporter()
-        monkeypatch.setattr(observers, "Tracing", lambda: tracing.Tracing(exporter))
+        monkeypatch.setattr(telemetry, "Tracing", lambda: tracing.Tracing(exporter))
         running = start(tracing=True)
         running.linking.LinkMentions(link_request([Mention(MARKER)], Options()), metadata=metadata)
         with pytest.raises(grpc.RpcError):

@@ -9,7 +9,7 @@ from linker.server.settings import LogLevel, Settings
 from linker.server.tracing import Tracing
 
 
-class Observers:
+class Telemetry:
     """Opens what is to be told, and closes it when the server has stopped."""
 
     def __init__(self, settings: Settings) -> None:
