@@ -86,6 +86,8 @@ def free_port() -> int:
 def channel(*addresses: str, retries: bool = False) -> grpc.aio.Channel:
     """A channel to one server, or to several in turns."""
     options = [("grpc.service_config", json.dumps(RETRIES))] if retries else [("grpc.enable_retries", 0)]
+    # As long as a replica is away, gRPC tries ever more rarely to connect to it: it has to be back before the next stops.
+    options += [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
     return grpc.aio.insecure_channel(f"ipv4:{','.join(addresses)}", options=options)
 
 
