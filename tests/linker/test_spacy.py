@@ -107,6 +107,14 @@ def test_options_and_labels(config: dict[str, Any]) -> None:
     assert (doc.ents[0].kb_id_, doc.ents[0]._.linker) == ("", None)
 
 
+def test_an_entity_longer_than_a_mention_is_left_as_it_is(bundle: Path) -> None:
+    nlp = pipeline({"bundle": str(bundle)})
+    doc = nlp.make_doc("heart attack " + "x" * 1025)
+    doc.ents = [spacy.tokens.Span(doc, 0, 2, "DISEASE"), spacy.tokens.Span(doc, 2, 3, "DISEASE")]
+    short, long = nlp.get_pipe("linker")(doc).ents
+    assert (short.kb_id_, long.kb_id_, long._.linker) == (MI, "", None)
+
+
 def test_a_doc_keeps_its_links_when_it_is_saved(config: dict[str, Any]) -> None:
     nlp = pipeline(config)
     doc = nlp(TEXTS[0])
