@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import gc
 import os
-import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ import machine
 import numpy as np
 import torch
 from encode import packaged_base
+from mentions import sample, split
 from sentence_transformers import SentenceTransformer
 
 from linker import Linker, Mention, Options
@@ -73,26 +73,6 @@ def main() -> None:
     print(f"gRPC, {CLIENTS} clients, to in process, one by one: {clients:.0%}")
 
 
-def sample(linker: Linker, count: int) -> list[Mention]:
-    """Names of the bundle, every other one altered; seeded."""
-    chosen = random.Random(0)
-    terminology = linker.bundle.terminology
-    rows = [chosen.randrange(terminology.name_count) for _ in range(count)]
-    return [
-        Mention(altered(terminology.name(row), chosen) if n % 2 else terminology.name(row))
-        for n, row in enumerate(rows)
-    ]
-
-
-def altered(name: str, chosen: random.Random) -> str:
-    words = name.split()
-    if len(words) > 2:
-        words.pop(chosen.randrange(len(words)))
-        return " ".join(words)
-    place = chosen.randrange(max(1, len(name) - 1))
-    return name[:place] + name[place : place + 2][::-1] + name[place + 2 :]
-
-
 def timed(label: str, calls: Sequence[Sequence[Mention]], link: Callable[[Sequence[Mention]], object]) -> float:
     """Run the calls, print their rate and latency, and give mentions a second."""
     gc.collect()
@@ -108,10 +88,6 @@ def show(label: str, mentions: int, seconds: float, latencies: Sequence[float]) 
     p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
     print(f"{label:44}{mentions / seconds:>12,.0f}{p50:>9.2f}{p99:>9.2f}")
     return mentions / seconds
-
-
-def split(mentions: Sequence[Mention], size: int) -> list[Sequence[Mention]]:
-    return [mentions[i : i + size] for i in range(0, len(mentions), size)]
 
 
 def in_process(linker: Linker, mentions: Sequence[Mention]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from linker.bundles import DEFAULT, bundle_path
 from linker.cli.link import links_table
 from linker.console import stderr, stdout
 from linker.errors import LinkerError
-from linker.pipeline import Options
+from linker.options import Options
 from linker.records import Mention
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
 from linker.v1.linking_service_pb2_grpc import LinkingServiceStub

@@ -10,7 +10,8 @@ from time import perf_counter
 import numpy as np
 
 from linker.corpus import GoldMention
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import RerankMode
 
 ALONE = 200  # mentions linked one by one

@@ -1,7 +1,8 @@
 """The manifest of a bundle: what is in it, where it came from, and the digest of every file.
 
 A bundle's digest is the SHA-256 of its manifest, which names the SHA-256 of every other file. It holds no time of
-creation: the same sources and models give the same digest.
+creation: the same sources and models give the same digest. It is sealed with the SHA-256 of its own fields, and
+read only if it is byte for byte what would be written: a bit that flips in it is noticed as one in any other file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from linker.errors import BundleCorrupt, BundleError, BundleMismatch
 
 FORMAT = 4  # of the files, and of what they hold: names as `linker.surface` normalises them
 MANIFEST = "manifest.json"
+_SEAL = "sha256"  # of the other fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,13 @@ class Manifest:
     format: int = FORMAT
 
     def to_json(self) -> bytes:
-        """Canonical bytes: sorted keys, UTF-8, one trailing newline."""
-        return (json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        """Canonical bytes: sorted keys, the seal among them, UTF-8, one trailing newline."""
+        fields = asdict(self)
+        return _canonical({**fields, _SEAL: hashlib.sha256(_canonical(fields)).hexdigest()})
+
+
+def _canonical(fields: Mapping[str, Any]) -> bytes:
+    return (json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def model_digest(files: Mapping[str, FileEntry], directory: str) -> str:
@@ -108,11 +115,16 @@ def read_manifest(bundle: Path) -> tuple[Manifest, str]:
             f"{bundle} {hint}: expected a directory with {MANIFEST}; make one with `linker build`"
         ) from error
     try:
-        return _parse(json.loads(raw)), hashlib.sha256(raw).hexdigest()
+        manifest = _parse(json.loads(raw))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         if isinstance(error, ValueError) and str(error).startswith("format"):
             raise BundleError(f"{path}: {error}; build the bundle again") from error
         raise BundleCorrupt(f"{path}: not a manifest of this project ({type(error).__name__})") from error
+    if manifest.to_json() != raw:
+        raise BundleCorrupt(
+            f"{path}: it is not what its own digest was made of, so bytes were altered; copy or build it again"
+        )
+    return manifest, hashlib.sha256(raw).hexdigest()
 
 
 def _parse(value: dict[str, Any]) -> Manifest:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linker.identifiers import prefix_of
-from linker.records import Code
-from linker.terminology import Successor, Terminology
+from linker.records import Code, Successor
+from linker.terminology import Terminology
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from enum import StrEnum
 from math import inf, isinf
 
 from linker.corpus import GoldMention
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import TIERS, Candidate, Link, MatchSource, Mention, RerankMode
 from linker.surface import normalise
 from linker.terminology import Terminology

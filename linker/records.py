@@ -132,6 +132,43 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """One name of a concept. `term_type` as in `ontologies.records.TermType`."""
+
+    name: str
+    language: str
+    term_type: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """A concept to use instead of one that a release has retired or merged.
+
+    relations: how sure that is, in the words of the release, of each step on the way ("SAME_AS").
+    """
+
+    concept_id: str
+    relations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptRecord:
+    """A concept with all that the bundle knows of it."""
+
+    concept: int
+    concept_id: str
+    preferred_name: str
+    semantic_types: tuple[str, ...]
+    definition: str
+    parents: tuple[str, ...]
+    retired: bool
+    names: tuple[Name, ...]
+    codes: tuple[Code, ...]
+    replaced_by: tuple[Successor, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConceptFilter:
     """Which concepts may be candidates. Empty fields do not restrict; values of one field are alternatives.
 

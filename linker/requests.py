@@ -11,13 +11,23 @@ from typing import NamedTuple, TypeAlias
 
 from linker import limits
 from linker.errors import InvalidInput
-from linker.pipeline import Options
+from linker.options import Options
 from linker.records import ConceptFilter, Mention
 from linker.terminology import Terminology
+from linker.v1 import admin_service_pb2 as admin_pb2
 from linker.v1 import linking_service_pb2 as linking
 from linker.v1 import terminology_service_pb2 as terminology_pb2
 from linker.wire import RERANK_MODES
 
+_OfBundle: TypeAlias = (
+    linking.LinkingOptions
+    | terminology_pb2.GetConceptRequest
+    | terminology_pb2.BatchGetConceptsRequest
+    | terminology_pb2.SearchConceptsRequest
+    | terminology_pb2.ListAncestorsRequest
+    | terminology_pb2.ListDescendantsRequest
+    | terminology_pb2.MapCodesRequest
+)
 _Paged: TypeAlias = (
     terminology_pb2.SearchConceptsRequest
     | terminology_pb2.ListAncestorsRequest
@@ -43,11 +53,15 @@ class InvalidRequest(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """A checked request to link mentions. ids: as the client gave them, aligned with `mentions`."""
+    """A checked request to link mentions. ids: as the client gave them, aligned with `mentions`.
+
+    bundle, bundle_digest: "" for the default and any.
+    """
 
     mentions: tuple[Mention, ...]
     ids: tuple[str, ...]
     options: Options
+    bundle: str
     bundle_digest: str
 
 
@@ -92,11 +106,11 @@ def read_link_request(request: linking.LinkMentionsRequest) -> LinkRequest:
             mentions.append(_mention(message, request.offset_unit, f"mentions[{position}]", violations))
     violations.raise_any()
     ids = tuple(message.mention_id for message in request.mentions)
-    return LinkRequest(tuple(mentions), ids, options, request.options.bundle_digest)
+    return LinkRequest(tuple(mentions), ids, options, request.options.bundle, request.options.bundle_digest)
 
 
 def _options(message: linking.LinkingOptions, violations: _Violations) -> Options:
-    violations.check_length("options.bundle_digest", len(message.bundle_digest), limits.MAX_DIGEST_LENGTH)
+    _check_bundle(message, violations, path="options.")
     if not 0 <= message.top_k <= limits.MAX_TOP_K:
         violations.add("options.top_k", f"expected 0 to {limits.MAX_TOP_K}, got {message.top_k}")
     wanted = ConceptFilter(
@@ -119,6 +133,11 @@ def _options(message: linking.LinkingOptions, violations: _Violations) -> Option
         value_set=frozenset(_ids("options.value_set", message.value_set, limits.MAX_VALUE_SET, violations)) or None,
         display_language=message.display_language,
     )
+
+
+def _check_bundle(message: _OfBundle, violations: _Violations, *, path: str = "") -> None:
+    violations.check_length(f"{path}bundle", len(message.bundle), limits.MAX_BUNDLE_LENGTH)
+    violations.check_length(f"{path}bundle_digest", len(message.bundle_digest), limits.MAX_DIGEST_LENGTH)
 
 
 def _values(field: str, values: Sequence[str], violations: _Violations) -> Sequence[str]:
@@ -173,17 +192,28 @@ def _code_points(
     return (points[0], points[1]) if len(points) == 2 else None
 
 
-def check_concept_ids(concept_ids: Sequence[str]) -> None:
-    """Raises `InvalidRequest` unless these are acceptable as `concept_ids`."""
+def check_concepts(request: terminology_pb2.BatchGetConceptsRequest) -> None:
+    """Raises `InvalidRequest` unless a request for several concepts is acceptable."""
     violations = _Violations()
-    _ids("concept_ids", concept_ids, limits.MAX_CONCEPT_IDS, violations, least=1)
+    _check_bundle(request, violations)
+    _ids("concept_ids", request.concept_ids, limits.MAX_CONCEPT_IDS, violations, least=1)
     violations.raise_any()
 
 
-def check_concept_id(concept_id: str) -> None:
-    """Raises `InvalidRequest` unless this is acceptable as `concept_id`."""
+def check_concept(request: terminology_pb2.GetConceptRequest) -> None:
+    """Raises `InvalidRequest` unless a request for a concept is acceptable."""
     violations = _Violations()
-    violations.check_length("concept_id", len(concept_id), limits.MAX_CONCEPT_ID_LENGTH, least=1)
+    _check_bundle(request, violations)
+    violations.check_length("concept_id", len(request.concept_id), limits.MAX_CONCEPT_ID_LENGTH, least=1)
+    violations.raise_any()
+
+
+def check_reload(request: admin_pb2.ReloadBundleRequest | admin_pb2.RollBackBundleRequest) -> None:
+    """Raises `InvalidRequest` unless a request to reload a bundle, or to go back to the one before, is acceptable."""
+    violations = _Violations()
+    violations.check_length("bundle", len(request.bundle), limits.MAX_BUNDLE_LENGTH)
+    if isinstance(request, admin_pb2.ReloadBundleRequest):
+        violations.check_length("bundle_digest", len(request.bundle_digest), limits.MAX_DIGEST_LENGTH)
     violations.raise_any()
 
 
@@ -201,6 +231,7 @@ def check_value_set(value_set: Sequence[str], terminology: Terminology) -> None:
 def check_codings(request: terminology_pb2.MapCodesRequest) -> None:
     """Raises `InvalidRequest` unless the codes and vocabularies of a request are acceptable."""
     violations = _Violations()
+    _check_bundle(request, violations)
     _values("targets", request.targets, violations)
     if violations.check_length("codings", len(request.codings), limits.MAX_CODINGS, least=1, unit="codings"):
         for position, coding in enumerate(request.codings):
@@ -213,8 +244,11 @@ def check_codings(request: terminology_pb2.MapCodesRequest) -> None:
 def read_page_size(request: terminology_pb2.SearchConceptsRequest) -> int:
     """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
     violations = _Violations()
+    _check_bundle(request, violations)
     violations.check_length("query", len(request.query), limits.MAX_QUERY_LENGTH, least=1)
     violations.check_length("display_language", len(request.display_language), limits.MAX_FILTER_VALUE_LENGTH)
+    if request.mode not in terminology_pb2.SearchMode.values():
+        violations.add("mode", f"unknown enum value {request.mode}")
     size = _page_size(request, violations, usual=limits.DEFAULT_PAGE_SIZE, most=limits.MAX_PAGE_SIZE)
     violations.raise_any()
     return size
@@ -225,6 +259,7 @@ def read_relatives_page_size(
 ) -> int:
     """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
     violations = _Violations()
+    _check_bundle(request, violations)
     violations.check_length("concept_id", len(request.concept_id), limits.MAX_CONCEPT_ID_LENGTH, least=1)
     if request.max_distance < 0:
         violations.add("max_distance", f"expected 0 or more, got {request.max_distance}")

@@ -6,7 +6,6 @@ Arrow IPC files are used as they lie on disk: opening costs no parsing, and proc
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from linker.crosswalk import EXACT, Crosswalk
 from linker.errors import BundleCorrupt, InvalidInput, NotFound
 from linker.hierarchy import Hierarchy
 from linker.identifiers import canonical_prefix, split_curie
-from linker.records import Code, ConceptFilter
+from linker.records import Code, ConceptFilter, ConceptRecord, Name, Successor
 from linker.surface import normalise
 
 CONCEPTS_SCHEMA = pa.schema(
@@ -103,43 +102,6 @@ def _columns(directory: Path, name: str) -> dict[str, pa.Array]:
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     """The column as one array: the mapped one where there is one, since combining would copy it into memory."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One name of a concept. `term_type` as in `ontologies.records.TermType`."""
-
-    name: str
-    language: str
-    term_type: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Successor:
-    """A concept to use instead of one that a release has retired or merged.
-
-    relations: how sure that is, in the words of the release, of each step on the way ("SAME_AS").
-    """
-
-    concept_id: str
-    relations: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConceptRecord:
-    """A concept with all that the bundle knows of it."""
-
-    concept: int
-    concept_id: str
-    preferred_name: str
-    semantic_types: tuple[str, ...]
-    definition: str
-    parents: tuple[str, ...]
-    retired: bool
-    names: tuple[Name, ...]
-    codes: tuple[Code, ...]
-    replaced_by: tuple[Successor, ...]
 
 
 class Terminology:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from linker.bundle import Bundle
-from linker.hierarchy import Relatives
 from linker.identifiers import split_curie, system_uri
-from linker.mapping import map_code
-from linker.pipeline import Options, Timings
-from linker.records import Candidate, Code, Link, MatchSource, Mention, NilReason, RerankMode
-from linker.terminology import ConceptRecord, Successor, Terminology
+from linker.options import Options
+from linker.records import (
+    Candidate,
+    Code,
+    ConceptRecord,
+    Link,
+    MatchSource,
+    Mention,
+    NilReason,
+    RerankMode,
+    Successor,
+)
 from linker.v1 import common_pb2, linking_service_pb2, terminology_service_pb2
+
+if TYPE_CHECKING:  # a client needs the shapes, and neither FAISS nor Arrow
+    from linker.bundle import Bundle
+    from linker.hierarchy import Relatives
+    from linker.mapping import Mapping
+    from linker.pipeline import Timings
+    from linker.terminology import Terminology
 
 RERANK_MODES = {
     linking_service_pb2.RERANK_MODE_UNSPECIFIED: RerankMode.AUTO,
@@ -49,11 +63,16 @@ def link_request(mentions: Sequence[Mention], options: Options) -> linking_servi
             display_language=options.display_language,
         ),
     )
-    for mention in mentions:
-        message = request.mentions.add(text=mention.text, context=mention.context)
-        if mention.begin is not None and mention.end is not None:
-            message.context_span.begin, message.context_span.end = mention.begin, mention.end
+    request.mentions.extend(mention_message(mention) for mention in mentions)
     return request
+
+
+def mention_message(mention: Mention) -> linking_service_pb2.Mention:
+    """A mention, with its place in code points. Raises UnicodeEncodeError where a text is half a surrogate pair."""
+    message = linking_service_pb2.Mention(text=mention.text, context=mention.context)
+    if mention.begin is not None and mention.end is not None:
+        message.context_span.begin, message.context_span.end = mention.begin, mention.end
+    return message
 
 
 def result_message(link: Link, mention_id: str) -> linking_service_pb2.LinkResult:
@@ -178,10 +197,14 @@ def relative_messages(
 
 
 def mapping_message(
-    terminology: Terminology, coding: terminology_service_pb2.Coding, targets: Sequence[str], *, limit: int
+    terminology: Terminology,
+    coding: terminology_service_pb2.Coding,
+    mapping: Mapping,
+    targets: Sequence[str],
+    *,
+    limit: int,
 ) -> terminology_service_pb2.CodeMapping:
-    """The concepts, at most `limit`, that a code stands for, with their codes in `targets`, or in all vocabularies."""
-    mapping = map_code(terminology, coding.system, coding.code)
+    """The concepts, at most `limit`, that `coding` stands for, with their codes in `targets`, or in all vocabularies."""
     missing = (
         terminology_service_pb2.CODE_STATUS_RETIRED
         if mapping.retired
@@ -245,14 +268,15 @@ def concept_response(terminology: Terminology, record: ConceptRecord) -> termino
     )
 
 
-def provenance_message(bundle: Bundle, server_version: str) -> common_pb2.Provenance:
-    """What a server that serves `bundle` says of its answers."""
+def provenance_message(bundle: Bundle, server_version: str, *, name: str = "") -> common_pb2.Provenance:
+    """What a server that serves `bundle` under a name says of its answers."""
     reranker = bundle.manifest.reranker
     return common_pb2.Provenance(
         bundle_digest=bundle.digest,
         encoder_digest=bundle.manifest.encoder.digest,
         reranker_digest=reranker.digest if reranker else "",
         server_version=server_version,
+        bundle=name,
     )
 
 

@@ -29,7 +29,8 @@ from linker.decision import (
     lead_probability,
 )
 from linker.evaluation import identifiers
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Candidate, Link, RerankMode
 
 DEPTH = 20

@@ -16,9 +16,10 @@ from linker.abbreviations import in_full
 from linker.console import progress
 from linker.corpus import GoldMention
 from linker.errors import InvalidInput
+from linker.options import Options
 from linker.outcomes import identifiers
 from linker.perturbation import perturb
-from linker.pipeline import Linker, Options
+from linker.pipeline import Linker
 from linker.records import Candidate, Embeddings, MatchSource, Mention, RerankMode
 from linker.reranking import is_certain, write_candidate, write_mention
 from linker.retrieval import smooth_maximum

@@ -13,36 +13,49 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from linker.cli import evaluate, inspect, link, mapping, serve
 from linker.console import stderr
 from linker.errors import LinkerError
 
 _PLUGINS = "linker.commands"
+_COMMANDS = {
+    "link": "linker.cli.link:link",
+    "concept": "linker.cli.inspect:concept",
+    "search": "linker.cli.inspect:search",
+    "map": "linker.cli.mapping:map_codes",
+    "inspect": "linker.cli.inspect:inspect",
+    "evaluate": "linker.cli.evaluate:evaluate",
+    "serve": "linker.cli.serve:serve",
+    "health": "linker.cli.health:health",
+    "token": "linker.cli.token:app",
+    "descriptor": "linker.cli.descriptor:descriptor",
+}
 
 
 class _Commands(TyperGroup):
-    """The commands of this package, and those that installed packages add; the latter load when they are called.
+    """The commands of this package, and those that installed packages add. Each loads when it is called.
 
-    Contexts and commands are click's, or those of the copy that newer versions of typer carry: hence `Any`.
+    So a command waits for nothing that only others import: a probe runs `linker health` every few seconds. Contexts and
+    commands are click's, or those of the copy that newer versions of typer carry: hence `Any`.
     """
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *sorted(p.name for p in entry_points(group=_PLUGINS))]
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return [*_COMMANDS, *sorted(p.name for p in entry_points(group=_PLUGINS))]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        command = super().get_command(ctx, cmd_name)
-        if command is None:
-            command = next((_load(p) for p in entry_points(group=_PLUGINS, name=cmd_name)), None)
-        return command
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        if cmd_name in _COMMANDS:
+            return _load(EntryPoint(cmd_name, _COMMANDS[cmd_name], _PLUGINS))
+        return next((_load(p) for p in entry_points(group=_PLUGINS, name=cmd_name)), None)
 
 
-def _load(plugin: EntryPoint) -> Any:
-    """The command of a plugin, which is a function, or a typer app where it is a group of commands."""
-    loaded = plugin.load()
+def _load(command: EntryPoint) -> Any:
+    """The command, which is a function, or a typer app where it is a group of commands."""
+    loaded = command.load()
     if isinstance(loaded, typer.Typer):
-        return typer.main.get_command(loaded)
+        group = typer.main.get_group(loaded)
+        group.name = command.name
+        return group
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(plugin.name)(loaded)
+    app.command(command.name)(loaded)
     return typer.main.get_command(app)
 
 
@@ -53,13 +66,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Link medical mentions to concepts in SNOMED CT, UMLS, MeSH or your own terminology.",
 )
-app.command("link")(link.link)
-app.command("concept")(inspect.concept)
-app.command("search")(inspect.search)
-app.command("map")(mapping.map_codes)
-app.command("inspect")(inspect.inspect)
-app.command("evaluate")(evaluate.evaluate)
-app.command("serve")(serve.serve)
 
 
 def _show_version(value: bool) -> None:

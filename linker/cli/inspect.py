@@ -19,7 +19,8 @@ from linker.errors import InvalidInput
 from linker.hierarchy import Relatives
 from linker.identifiers import split_curie, system_uri
 from linker.manifest import Manifest, read_manifest, verify
-from linker.terminology import ConceptRecord, Terminology
+from linker.records import ConceptRecord
+from linker.terminology import Terminology
 
 BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="A directory made by `linker build`, or `starter`.")

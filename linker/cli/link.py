@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from linker.bundles import DEFAULT
+from linker.cli.remote import CaOption, CertificateOption, KeyOption, ServerNameOption, TlsOption, client_settings
 from linker.cli.shared import (
     BundleOption,
     DisplayOption,
@@ -21,13 +22,15 @@ from linker.cli.shared import (
     TypesOption,
     VocabularyOption,
 )
+from linker.client import LinkerClient
 from linker.console import stderr, stdout
 from linker.errors import InvalidInput
 from linker.jsonlines import link_line, read_mentions
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Candidate, ConceptFilter, Link, MatchSource, RerankMode
 from linker.terminology import Terminology
-from linker.value_set import open_value_set
+from linker.value_set import open_value_set, read_value_set
 
 _EXAMPLES = 5  # ids left out that are shown
 SHOWN_CODES = {"SNOMEDCT": "SNOMED CT", "UMLS": "UMLS", "MESH": "MeSH"}
@@ -69,6 +72,21 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         bool,
         typer.Option("--lenient", help="Leave out, and count, ids of the value set that the bundle does not have."),
     ] = False,
+    server: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            envvar="LINKER_SERVER",
+            help="Link with the server there, and --bundle is what it calls a bundle. A bearer token is read from the"
+            " variable LINKER_TOKEN.",
+            rich_help_panel="Calling a server",
+        ),
+    ] = "",
+    tls: TlsOption = False,
+    tls_ca: CaOption = None,
+    tls_cert: CertificateOption = None,
+    tls_key: KeyOption = None,
+    tls_server_name: ServerNameOption = "",
 ) -> None:
     """Link mentions to concepts.
 
@@ -94,20 +112,40 @@ def link(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     options.check()
     if not text and sys.stdin.isatty():
         raise InvalidInput("expected mentions as arguments, or JSON lines on standard input", field="TEXT")
+    if server:
+        calling = client_settings(tls=tls, ca=tls_ca, certificate=tls_cert, key=tls_key, server_name=tls_server_name)
+        named = replace(calling, bundle="" if bundle == DEFAULT else bundle)
+        if value_set is not None:
+            options = replace(options, value_set=_ids_unchecked(value_set, lenient=lenient))
+        with LinkerClient(server, settings=named) as client:
+            _answer(client, text, options, as_json=as_json, systems=systems)
+        return
     linker = Linker.open(bundle)
     terminology = linker.bundle.terminology
     shown = terminology.known_vocabularies(systems, field="--codes")
     if value_set is not None:
         options = replace(options, value_set=_ids(value_set, terminology, lenient=lenient))
-    if text:
-        links = linker.link(text, options)
-        if as_json:
-            _write(links)
-        else:
-            stdout().print(links_table(links, systems=shown or tuple(SHOWN_CODES)))
+    _answer(linker, text, options, as_json=as_json, systems=shown)
+
+
+def _answer(
+    linker: Linker | LinkerClient, text: list[str] | None, options: Options, *, as_json: bool, systems: Sequence[str]
+) -> None:
+    if not text:
+        for batch in read_mentions(sys.stdin.buffer, "stdin"):
+            _write(linker.link(batch, options))
         return
-    for batch in read_mentions(sys.stdin.buffer, "stdin"):
-        _write(linker.link(batch, options))
+    links = linker.link(text, options)
+    if as_json:
+        _write(links)
+    else:
+        stdout().print(links_table(links, systems=systems or tuple(SHOWN_CODES)))
+
+
+def _ids_unchecked(path: Path, *, lenient: bool) -> frozenset[str]:
+    if lenient:
+        raise InvalidInput("needs to see which ids the bundle has, which is with the server", field="--lenient")
+    return frozenset(member.concept_id for member in read_value_set(path))
 
 
 def _ids(path: Path, terminology: Terminology, *, lenient: bool) -> frozenset[str]:

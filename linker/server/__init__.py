@@ -1,1 +1,1 @@
-"""The gRPC server. Read `app` first, then `services`, `batching` and `shield`."""
+"""The gRPC server. Read `app` first, then `linking`, `batching`, `bundles` and `shield`."""

@@ -3,7 +3,10 @@
 LinkerError
 └── ServerError
     ├── Malformed         the bytes are not a message of the method's type
+    ├── Unauthenticated   the call does not say who makes it, or not truly
+    ├── Forbidden         whoever makes the call may not
     ├── WrongBundle       the client pinned another bundle than the one served
+    ├── NotFit            a bundle that cannot take the place of the one served
     ├── NotReady          loading or draining
     ├── Busy              too much is waiting already; says when to come back
     ├── ResponseTooLarge  the answer does not fit into a message
@@ -24,8 +27,20 @@ class Malformed(ServerError):
     """The bytes are not a message of the method's type."""
 
 
+class Unauthenticated(ServerError):
+    """The call does not say who makes it, or not truly."""
+
+
+class Forbidden(ServerError):
+    """Whoever makes the call may not make it."""
+
+
 class WrongBundle(ServerError):
     """The client pinned another bundle than the one served."""
+
+
+class NotFit(ServerError):
+    """A bundle cannot take the place of the one served, which goes on. The message is for operators."""
 
 
 class NotReady(ServerError):

@@ -18,32 +18,49 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from linker.errors import LinkerError
+
 FIELDS = frozenset(
     {
-        *("event", "level", "timestamp"),
-        *("address", "admin_address", "bundle_digest", "grace_s", "server_version", "workers"),
-        *("error", "frames", "library", "method", "place"),
+        *("event", "level", "timestamp", "request_id"),
+        *(
+            "address",
+            "admin_address",
+            "metrics_address",
+            "bundle",
+            "bundle_digest",
+            "grace_s",
+            "server_version",
+            "workers",
+        ),
+        *("client", "duration_ms", "items", "method", "status"),
+        *("error", "frames", "library", "place", "problem"),
     }
 )
 MAX_FRAMES = 20
 
 
-def configure(stream: TextIO | None = None) -> None:
-    """Send the logs of this process, those of libraries included, to `stream` (standard error)."""
+def configure(stream: TextIO | None = None, *, level: str = "info") -> None:
+    """Send the logs of this process, those of libraries included, to `stream` (standard error).
+
+    level: debug, info or warning.
+    """
+    least = logging.getLevelNamesMapping()[level.upper()]
     sink = stream or sys.stderr
     renderer = structlog.dev.ConsoleRenderer() if sink.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # the request id of the call that is being answered
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             keep_safe_fields,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sink),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[_LibraryHandler()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[_LibraryHandler()], level=min(least, logging.WARNING), force=True)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     sys.unraisablehook = lambda raised: log_error("unraisable exception", raised.exc_value)
@@ -63,6 +80,16 @@ def keep_safe_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> 
 def log(event: str, **fields: str | float) -> None:
     """Write one line. `event` is a fixed text; fields that are not on the list are dropped."""
     structlog.get_logger().info(event, **fields)
+
+
+def log_detail(event: str, **fields: str | float) -> None:
+    """As `log`, at debug level."""
+    structlog.get_logger().debug(event, **fields)
+
+
+def log_problem(event: str, error: LinkerError) -> None:
+    """Write one line for an error in a file of the operator's, whose message says where and quotes no request."""
+    structlog.get_logger().warning(event, problem=str(error))
 
 
 def log_error(event: str, error: BaseException | None, **fields: str | float) -> None:
@@ -101,4 +128,4 @@ class _LibraryHandler(logging.Handler):
         if error is not None:
             log_error("message of a library", error, **fields)
         else:
-            structlog.get_logger().warning("message of a library", **fields)
+            structlog.get_logger().log(record.levelno, "message of a library", **fields)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,11 +16,28 @@ from linker.errors import InvalidInput
 LOOPBACK = "127.0.0.1"
 
 
+class LogLevel(StrEnum):
+    """The least that is logged. DEBUG adds a line for each call; no level adds text of a request."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+
+
 class Settings(BaseSettings):
     """The settings of a server. Frozen, and handed down.
 
     admin_port: None takes the port after `port`, or a free one where that is free too (0).
     insecure: serve without TLS beyond this machine. grace_s: how long calls may take to end once a stop is asked for.
+    tls_cert, tls_key: PEM files, the certificate with its chain; tls_client_ca: clients have to show a certificate
+    that one of these authorities signed. tokens: see `linker.server.tokens`. audit_log: see `linker.server.audit`.
+    metrics_port: None serves no metrics. core_dumps: allow them although they hold clinical text.
+    max_metadata_bytes: headers of a call; max_concurrent_streams: calls of one connection; max_connections: of
+    a port; one more is closed at once.
+    max_queued_tokens, max_batch_tokens: see `linker.server.batching`; max_in_flight_batches: of one stream.
+    default_timeout_s: deadline of calls that come without one. max_connection_age_s: then clients are asked to connect
+    anew, so that they spread over servers that were added; calls end where they are. keepalive_time_s,
+    keepalive_timeout_s: a connection on which nothing came for so long is pinged, and closed where no answer comes.
     """
 
     model_config = SettingsConfigDict(env_prefix="LINKER_", frozen=True, extra="ignore")
@@ -28,9 +47,32 @@ class Settings(BaseSettings):
     admin_port: int | None = Field(default=None, ge=0, le=65535)
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
     insecure: bool = False
-    max_queued_mentions: int = Field(default=8192, ge=1)
-    max_batch_mentions: int = Field(default=64, ge=1, le=4096)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    tokens: Path | None = None
+    audit_log: Path | None = None
+    metrics_host: str = LOOPBACK
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    tracing: bool = False
+    log_level: LogLevel = LogLevel.INFO
+    core_dumps: bool = False
+    max_queued_tokens: int = Field(default=131_072, ge=1)
+    max_batch_tokens: int = Field(default=256, ge=1, le=65_536)
+    max_in_flight_batches: int = Field(default=8, ge=1, le=1024)
+    default_timeout_s: float = Field(default=60.0, gt=0)
+    max_connection_age_s: float = Field(default=1800.0, gt=0)
+    keepalive_time_s: float = Field(default=60.0, ge=1)
+    keepalive_timeout_s: float = Field(default=20.0, ge=1)
+    max_metadata_bytes: int = Field(default=16_384, ge=1024)
+    max_concurrent_streams: int = Field(default=256, ge=1)
+    max_connections: int = Field(default=1024, ge=1)
     grace_s: float = Field(default=20.0, ge=0)
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether clients have to say who they are."""
+        return self.tokens is not None or self.tls_client_ca is not None
 
     def admin_port_beside(self, port: int) -> int:
         """The port of AdminService, given the one that `port` became. 0: a free one."""
@@ -46,19 +88,34 @@ def read_settings(given: Mapping[str, object]) -> Settings:
         settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        name = str(first["loc"][0])
-        raise InvalidInput(first["msg"], field=f"--{name.replace('_', '-')} (LINKER_{name.upper()})") from None
-    if not settings.insecure and not _is_loopback(settings.host):
-        message = (
-            "is not a loopback address, and this server does not speak TLS yet: put a TLS proxy in front of a loopback "
-            "address, or pass --insecure to send and take clinical text unencrypted on this network"
-        )
-        raise InvalidInput(message, field="--host")
+        raise InvalidInput(first["msg"], field=_option(str(first["loc"][0]))) from None
+    _check_tls(settings)
     return settings
 
 
-def _is_loopback(host: str) -> bool:
+def _check_tls(settings: Settings) -> None:
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        missing = "tls_cert" if settings.tls_cert is None else "tls_key"
+        raise InvalidInput("is needed: certificate and key are given together", field=_option(missing))
+    if settings.tls_client_ca is not None and settings.tls_cert is None:
+        message = "asks for certificates of clients, which needs one of the server: give --tls-cert and --tls-key too"
+        raise InvalidInput(message, field=_option("tls_client_ca"))
+    if settings.tls_cert is None and not settings.insecure and not is_loopback(settings.host):
+        message = (
+            "is not a loopback address, and clinical text would cross the network unencrypted: give --tls-cert and "
+            "--tls-key (or put a TLS proxy in front of a loopback address), or pass --insecure where the network "
+            "itself is trusted"
+        )
+        raise InvalidInput(message, field="--host")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address. A name other than `localhost` may resolve to anything."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')} (LINKER_{name.upper()})"

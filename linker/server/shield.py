@@ -2,7 +2,8 @@
 
 Without it, gRPC sends an exception's message to the client and writes it to the log, and that message may quote a
 note. Requests reach a handler as raw bytes and are parsed in here, because gRPC's own parsing happens outside any
-handler and ends as UNKNOWN. As an interceptor it covers every method of a server, also those added later.
+handler and ends as UNKNOWN. As an interceptor it covers every method of a server, also those added later: none is
+answered before its caller was let in, and none ends untold (see `linker.server.calls`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,18 @@ from google.rpc.status_pb2 import Status
 
 from linker.errors import InvalidInput, NotFound
 from linker.requests import InvalidRequest
-from linker.server.errors import Busy, Expired, Malformed, NotReady, ResponseTooLarge, WrongBundle
+from linker.server.calls import Call, Calls
+from linker.server.errors import (
+    Busy,
+    Expired,
+    Forbidden,
+    Malformed,
+    NotFit,
+    NotReady,
+    ResponseTooLarge,
+    Unauthenticated,
+    WrongBundle,
+)
 from linker.server.logs import log_error
 
 INTERNAL = "internal error; the server's log says where"
@@ -31,8 +43,11 @@ MALFORMED = "the request is not a message of the type this method takes"
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (InvalidInput, grpc.StatusCode.INVALID_ARGUMENT),
     (Malformed, grpc.StatusCode.INVALID_ARGUMENT),
+    (Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
+    (Forbidden, grpc.StatusCode.PERMISSION_DENIED),
     (NotFound, grpc.StatusCode.NOT_FOUND),
     (WrongBundle, grpc.StatusCode.FAILED_PRECONDITION),
+    (NotFit, grpc.StatusCode.FAILED_PRECONDITION),
     (Busy, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (ResponseTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (NotReady, grpc.StatusCode.UNAVAILABLE),
@@ -49,16 +64,19 @@ class Outcome:
     details: tuple[Message, ...] = ()
 
     @property
-    def trailers(self) -> tuple[tuple[str, bytes], ...]:
-        """The trailing metadata that carries `details` to clients that read google.rpc.Status."""
-        if not self.details:
-            return ()
+    def status(self) -> Status:
+        """All of it as google.rpc.Status."""
         status = Status(code=self.code.value[0], message=self.text)
         for detail in self.details:
             packed = AnyMessage()
             packed.Pack(detail)
             status.details.append(packed)
-        return (("grpc-status-details-bin", status.SerializeToString()),)
+        return status
+
+    @property
+    def trailers(self) -> tuple[tuple[str, bytes], ...]:
+        """The trailing metadata that carries `details` to clients that read google.rpc.Status."""
+        return (("grpc-status-details-bin", self.status.SerializeToString()),) if self.details else ()
 
 
 def outcome_of(error: BaseException) -> Outcome:
@@ -85,7 +103,8 @@ def _details(error: BaseException) -> tuple[Message, ...]:
 class Shield(grpc.aio.ServerInterceptor):
     """Puts every handler of a server behind the shield."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
         self._shielded: dict[str, grpc.RpcMethodHandler] = {}
 
     async def intercept_service(
@@ -99,22 +118,22 @@ class Shield(grpc.aio.ServerInterceptor):
             handler = await continuation(handler_call_details)
             if handler is None:
                 return None
-            self._shielded[method] = shielded(handler, method)
+            self._shielded[method] = shielded(handler, method, self._calls)
         return self._shielded[method]
 
 
-def shielded(handler: grpc.RpcMethodHandler, method: str) -> grpc.RpcMethodHandler:
+def shielded(handler: grpc.RpcMethodHandler, method: str, calls: Calls) -> grpc.RpcMethodHandler:
     """The handler taking raw bytes and raising nothing but what gRPC's own abort raises.
 
     Unary responses may be messages or their bytes; streams of responses have to be asynchronous generators.
     """
     if handler.unary_unary:
-        return grpc.unary_unary_rpc_method_handler(_unary(handler, method))
+        return grpc.unary_unary_rpc_method_handler(_unary(handler, method, calls))
     if handler.unary_stream:
-        wrapped = _stream(handler.unary_stream, _parsed_one(handler.request_deserializer), method)
+        wrapped = _stream(handler.unary_stream, _parsed_one(handler.request_deserializer), method, calls)
         return grpc.unary_stream_rpc_method_handler(wrapped, response_serializer=handler.response_serializer)
     if handler.stream_stream:
-        wrapped = _stream(handler.stream_stream, _parsed_all(handler.request_deserializer), method)
+        wrapped = _stream(handler.stream_stream, _parsed_all(handler.request_deserializer), method, calls)
         return grpc.stream_stream_rpc_method_handler(wrapped, response_serializer=handler.response_serializer)
     raise TypeError(f"{method}: a stream of requests with one response is not shielded; add it here")
 
@@ -123,69 +142,72 @@ Parse = Callable[[bytes], Any]
 Context: TypeAlias = grpc.aio.ServicerContext
 
 
-def _unary(handler: grpc.RpcMethodHandler, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
+def _unary(handler: grpc.RpcMethodHandler, method: str, calls: Calls) -> Callable[[bytes, Context], Awaitable[bytes]]:
     respond, parse, serialise = handler.unary_unary, handler.request_deserializer, handler.response_serializer
 
     async def shielded_unary(raw: bytes, context: Context) -> bytes:
-        try:
-            response = await respond(_parsed(raw, parse), context)
-            sent: bytes = response if isinstance(response, bytes) else serialise(response)
-        except grpc.aio.AbortError:
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            outcome = _ended(error, method)
-        else:
-            return sent
-        await context.abort(outcome.code, outcome.text, outcome.trailers)
+        with calls.answering(method, context) as call:
+            try:
+                calls.admit(call, context)
+                response = await respond(_parsed(raw, parse, call), context)
+                sent: bytes = response if isinstance(response, bytes) else serialise(response)
+            except (Exception, asyncio.CancelledError) as error:
+                outcome = _ended(error, call)
+            else:
+                return sent
+        await context.abort(outcome.code, outcome.text, (*call.trailers, *outcome.trailers))
         raise AssertionError("abort always raises")
 
     return shielded_unary
 
 
 def _stream(
-    respond: Callable[..., Any], parsed: Callable[[Any], Any], method: str
+    respond: Callable[..., Any], parsed: Callable[[Any, Call], Any], method: str, calls: Calls
 ) -> Callable[[Any, Context], AsyncIterator[Any]]:
     async def shielded_stream(raw: Any, context: Context) -> AsyncIterator[Any]:
-        try:
-            async with aclosing(respond(parsed(raw), context)) as responses:
-                async for response in responses:
-                    yield response
-        except grpc.aio.AbortError:
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            outcome = _ended(error, method)
-        else:
-            return
-        await context.abort(outcome.code, outcome.text, outcome.trailers)
+        with calls.answering(method, context) as call:
+            try:
+                calls.admit(call, context)
+                async with aclosing(respond(parsed(raw, call), context)) as responses:
+                    async for response in responses:
+                        yield response
+            except (Exception, asyncio.CancelledError) as error:
+                outcome = _ended(error, call)
+            else:
+                return
+        await context.abort(outcome.code, outcome.text, (*call.trailers, *outcome.trailers))
 
     return shielded_stream
 
 
-def _ended(error: BaseException, method: str) -> Outcome:
+def _ended(error: BaseException, call: Call) -> Outcome:
     """How the call ends. Raises `error` again where the call itself was cancelled and no one is left to be told."""
     task = asyncio.current_task()
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
         raise error
     outcome = outcome_of(error)
+    call.code = outcome.code
     if outcome.code is grpc.StatusCode.INTERNAL:
-        log_error("call failed", error, method=method)
+        log_error("call failed", error, method=call.method)
     return outcome
 
 
-def _parsed(raw: bytes, parse: Parse) -> Any:
+def _parsed(raw: bytes, parse: Parse, call: Call) -> Any:
     try:
-        return parse(raw)
+        request = parse(raw)
     except DecodeError:
         raise Malformed(MALFORMED) from None
+    call.count(request)
+    return request
 
 
-def _parsed_one(parse: Parse) -> Callable[[bytes], Any]:
-    return lambda raw: _parsed(raw, parse)
+def _parsed_one(parse: Parse) -> Callable[[bytes, Call], Any]:
+    return lambda raw, call: _parsed(raw, parse, call)
 
 
-def _parsed_all(parse: Parse) -> Callable[[AsyncIterator[bytes]], AsyncIterator[Any]]:
-    async def messages(raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+def _parsed_all(parse: Parse) -> Callable[[AsyncIterator[bytes], Call], AsyncIterator[Any]]:
+    async def messages(raws: AsyncIterator[bytes], call: Call) -> AsyncIterator[Any]:
         async for raw in raws:
-            yield _parsed(raw, parse)
+            yield _parsed(raw, parse, call)
 
     return messages

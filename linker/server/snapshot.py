@@ -1,74 +1,57 @@
-"""What a server answers from: one bundle, opened and tried. It is replaced as a whole, never altered."""
+"""What calls are answered from: one bundle, opened and tried out. It is replaced as a whole, never altered."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from linker.errors import BundleError
+from linker.options import Options
 from linker.pipeline import Linker
-from linker.records import Mention
-from linker.server.errors import NotReady
+from linker.records import RerankMode
 from linker.surface import normalise
 from linker.terminology import Terminology
 from linker.v1.common_pb2 import Provenance
-from linker.v1.linking_service_pb2 import LinkMentionsResponse
 from linker.wire import provenance_message
 
-LinkMentions = Callable[["Snapshot", Sequence[Mention]], Awaitable[LinkMentionsResponse]]
+WARM_UP = 32  # names, spread over the bundle, that are linked before anyone's are
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """An opened bundle, and what every answer from it says of its origin."""
+    """An opened bundle, and what every answer from it says of its origin. Safe to share between threads."""
 
     linker: Linker
     provenance: Provenance
 
     @classmethod
-    def open(cls, path: Path) -> Snapshot:
-        """Verify and open the bundle at `path`. Raises `BundleError` and its kinds."""
+    def open(cls, path: Path, *, name: str = "") -> Snapshot:
+        """Verify and open the bundle at `path`, to be served as `name`. Raises `BundleError` and its kinds."""
         # One worker: batches run side by side, so a batch has no need of threads of its own.
         linker = Linker.open(path, workers=1)
-        return cls(linker, provenance_message(linker.bundle, version("medlinker")))
+        return cls(linker, provenance_message(linker.bundle, version("medlinker"), name=name))
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bundle's manifest, hexadecimal."""
+        return self.linker.bundle.digest
 
-class Current:
-    """The snapshot served now: none while the server loads, and none again when it stops."""
+    def try_out(self) -> None:
+        """Link a few names with all there is, so that the first callers do not wait for what is loaded on first use.
 
-    def __init__(self) -> None:
-        self._snapshot: Snapshot | None = None
-        self.since: datetime | None = None
-
-    def serve(self, snapshot: Snapshot) -> None:
-        """Answer from `snapshot` from now on."""
-        self._snapshot = snapshot
-        self.since = datetime.now(UTC)
-
-    def stop(self) -> None:
-        """Take no more calls; those that have begun keep their snapshot."""
-        self._snapshot = None
-
-    def get(self) -> Snapshot:
-        """The snapshot. Raises `NotReady`."""
-        if self._snapshot is None:
-            raise NotReady("the server is loading or stopping; try another, or again")
-        return self._snapshot
-
-
-async def try_canary(snapshot: Snapshot, link: LinkMentions) -> None:
-    """Link a preferred name of the bundle, and raise `BundleError` unless the answer is its concept."""
-    mention, concept_id = _canary(snapshot.linker.bundle.terminology)
-    response = await link(snapshot, [Mention(mention)])
-    result = response.results[0]
-    candidates = result.match.candidates or result.no_match.candidates
-    if not candidates or candidates[0].concept.id != concept_id:
-        found = candidates[0].concept.id if candidates else "nothing"
-        message = f"the name of {concept_id} was linked to {found}; the bundle is not fit to serve"
-        raise BundleError(f"{snapshot.linker.bundle.path}: {message}")
+        Raises `BundleError` unless a name that belongs to one concept is linked to it.
+        """
+        terminology = self.linker.bundle.terminology
+        name, concept_id = _canary(terminology)
+        [link] = self.linker.link([name])
+        found = link.candidates[0].concept_id if link.candidates else "nothing"
+        if found != concept_id:
+            message = f"the name of {concept_id} was linked to {found}; the bundle is not fit to serve"
+            raise BundleError(f"{self.linker.bundle.path}: {message}")
+        step = max(1, terminology.name_count // WARM_UP)
+        names = [terminology.name(row) for row in range(0, terminology.name_count, step)]
+        self.linker.link(names[:WARM_UP], Options(rerank=RerankMode.ALWAYS))
 
 
 def _canary(terminology: Terminology) -> tuple[str, str]:

@@ -40,6 +40,21 @@ class AdminServiceStub(object):
                 request_serializer=linker_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=linker_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.ListBundles = channel.unary_unary(
+                '/linker.v1.AdminService/ListBundles',
+                request_serializer=linker_dot_v1_dot_admin__service__pb2.ListBundlesRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_admin__service__pb2.ListBundlesResponse.FromString,
+                _registered_method=True)
+        self.ReloadBundle = channel.unary_unary(
+                '/linker.v1.AdminService/ReloadBundle',
+                request_serializer=linker_dot_v1_dot_admin__service__pb2.ReloadBundleRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_admin__service__pb2.ReloadBundleResponse.FromString,
+                _registered_method=True)
+        self.RollBackBundle = channel.unary_unary(
+                '/linker.v1.AdminService/RollBackBundle',
+                request_serializer=linker_dot_v1_dot_admin__service__pb2.RollBackBundleRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_admin__service__pb2.RollBackBundleResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -47,7 +62,32 @@ class AdminServiceServicer(object):
     """
 
     def GetServerInfo(self, request, context):
-        """What this server is, what it serves and what it accepts.
+        """What this server is, what it serves and what it accepts. Answers while the server loads, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBundles(self, request, context):
+        """The bundles that the server was started with, the default first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReloadBundle(self, request, context):
+        """Opens what now lies where the bundle was opened from, verifies it and tries it out beside the one that is served, and
+        then puts it in its place. Calls that have begun end with the one they began with; no call is refused meanwhile.
+
+        FAILED_PRECONDITION where it is not fit to serve, or does not have the digest asked for: the old one goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackBundle(self, request, context):
+        """Serves again the bundle that the last reload replaced, which was kept open; done again, takes that back.
+        FAILED_PRECONDITION where there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -60,6 +100,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=linker_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.FromString,
                     response_serializer=linker_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.SerializeToString,
+            ),
+            'ListBundles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBundles,
+                    request_deserializer=linker_dot_v1_dot_admin__service__pb2.ListBundlesRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_admin__service__pb2.ListBundlesResponse.SerializeToString,
+            ),
+            'ReloadBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadBundle,
+                    request_deserializer=linker_dot_v1_dot_admin__service__pb2.ReloadBundleRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_admin__service__pb2.ReloadBundleResponse.SerializeToString,
+            ),
+            'RollBackBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackBundle,
+                    request_deserializer=linker_dot_v1_dot_admin__service__pb2.RollBackBundleRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_admin__service__pb2.RollBackBundleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +145,87 @@ class AdminService(object):
             '/linker.v1.AdminService/GetServerInfo',
             linker_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
             linker_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBundles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linker.v1.AdminService/ListBundles',
+            linker_dot_v1_dot_admin__service__pb2.ListBundlesRequest.SerializeToString,
+            linker_dot_v1_dot_admin__service__pb2.ListBundlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linker.v1.AdminService/ReloadBundle',
+            linker_dot_v1_dot_admin__service__pb2.ReloadBundleRequest.SerializeToString,
+            linker_dot_v1_dot_admin__service__pb2.ReloadBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linker.v1.AdminService/RollBackBundle',
+            linker_dot_v1_dot_admin__service__pb2.RollBackBundleRequest.SerializeToString,
+            linker_dot_v1_dot_admin__service__pb2.RollBackBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16linker/v1/common.proto\x12\tlinker.v1\x1a\x1egoogle/protobuf/duration.proto\"\x85\x01\n\x07\x43oncept\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06system\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0f\n\x07\x64isplay\x18\x04 \x01(\t\x12\x16\n\x0esemantic_types\x18\x05 \x03(\t\x12\'\n\x05\x63odes\x18\x06 \x03(\x0b\x32\x18.linker.v1.CrosswalkCode\"\x8b\x01\n\rCrosswalkCode\x12\x12\n\nvocabulary\x18\x01 \x01(\t\x12\x0e\n\x06system\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x10\n\x08relation\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\x86\x02\n\tCandidate\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12\x14\n\x0cmatched_name\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x12\n\nsimilarity\x18\x04 \x01(\x01\x12\x19\n\x0crerank_score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12,\n\x0cmatch_source\x18\x06 \x01(\x0e\x32\x16.linker.v1.MatchSource\x12\x11\n\tterm_type\x18\x07 \x01(\t\x12\x0f\n\x07support\x18\x08 \x01(\x01\x12\x18\n\x10generalised_from\x18\t \x01(\tB\x0f\n\r_rerank_score\"l\n\nProvenance\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\x12\x17\n\x0freranker_digest\x18\x03 \x01(\t\x12\x16\n\x0eserver_version\x18\x04 \x01(\t\"\x8a\x02\n\x06Timing\x12\x31\n\x0equeue_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x65ncode_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0fsearch_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0frerank_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0etotal_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration*[\n\x0bMatchSource\x12\x1c\n\x18MATCH_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_SOURCE_EXACT\x10\x01\x12\x16\n\x12MATCH_SOURCE_DENSE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16linker/v1/common.proto\x12\tlinker.v1\x1a\x1egoogle/protobuf/duration.proto\"\x85\x01\n\x07\x43oncept\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06system\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0f\n\x07\x64isplay\x18\x04 \x01(\t\x12\x16\n\x0esemantic_types\x18\x05 \x03(\t\x12\'\n\x05\x63odes\x18\x06 \x03(\x0b\x32\x18.linker.v1.CrosswalkCode\"\x8b\x01\n\rCrosswalkCode\x12\x12\n\nvocabulary\x18\x01 \x01(\t\x12\x0e\n\x06system\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x10\n\x08relation\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\x86\x02\n\tCandidate\x12#\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x12.linker.v1.Concept\x12\x14\n\x0cmatched_name\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x12\n\nsimilarity\x18\x04 \x01(\x01\x12\x19\n\x0crerank_score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12,\n\x0cmatch_source\x18\x06 \x01(\x0e\x32\x16.linker.v1.MatchSource\x12\x11\n\tterm_type\x18\x07 \x01(\t\x12\x0f\n\x07support\x18\x08 \x01(\x01\x12\x18\n\x10generalised_from\x18\t \x01(\tB\x0f\n\r_rerank_score\"|\n\nProvenance\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\x16\n\x0e\x65ncoder_digest\x18\x02 \x01(\t\x12\x17\n\x0freranker_digest\x18\x03 \x01(\t\x12\x16\n\x0eserver_version\x18\x04 \x01(\t\x12\x0e\n\x06\x62undle\x18\x05 \x01(\t\"\x8a\x02\n\x06Timing\x12\x31\n\x0equeue_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x65ncode_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0fsearch_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0frerank_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0etotal_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration*[\n\x0bMatchSource\x12\x1c\n\x18MATCH_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_SOURCE_EXACT\x10\x01\x12\x16\n\x12MATCH_SOURCE_DENSE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linker.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MATCHSOURCE']._serialized_start=991
-  _globals['_MATCHSOURCE']._serialized_end=1082
+  _globals['_MATCHSOURCE']._serialized_start=1007
+  _globals['_MATCHSOURCE']._serialized_end=1098
   _globals['_CONCEPT']._serialized_start=70
   _globals['_CONCEPT']._serialized_end=203
   _globals['_CROSSWALKCODE']._serialized_start=206
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANDIDATE']._serialized_start=348
   _globals['_CANDIDATE']._serialized_end=610
   _globals['_PROVENANCE']._serialized_start=612
-  _globals['_PROVENANCE']._serialized_end=720
-  _globals['_TIMING']._serialized_start=723
-  _globals['_TIMING']._serialized_end=989
+  _globals['_PROVENANCE']._serialized_end=736
+  _globals['_TIMING']._serialized_start=739
+  _globals['_TIMING']._serialized_end=1005
 # @@protoc_insertion_point(module_scope)

@@ -74,16 +74,18 @@ class Candidate(_message.Message):
     def __init__(self, concept: _Optional[_Union[Concept, _Mapping]] = ..., matched_name: _Optional[str] = ..., confidence: _Optional[float] = ..., similarity: _Optional[float] = ..., rerank_score: _Optional[float] = ..., match_source: _Optional[_Union[MatchSource, str]] = ..., term_type: _Optional[str] = ..., support: _Optional[float] = ..., generalised_from: _Optional[str] = ...) -> None: ...
 
 class Provenance(_message.Message):
-    __slots__ = ("bundle_digest", "encoder_digest", "reranker_digest", "server_version")
+    __slots__ = ("bundle_digest", "encoder_digest", "reranker_digest", "server_version", "bundle")
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     RERANKER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
     bundle_digest: str
     encoder_digest: str
     reranker_digest: str
     server_version: str
-    def __init__(self, bundle_digest: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., reranker_digest: _Optional[str] = ..., server_version: _Optional[str] = ...) -> None: ...
+    bundle: str
+    def __init__(self, bundle_digest: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., reranker_digest: _Optional[str] = ..., server_version: _Optional[str] = ..., bundle: _Optional[str] = ...) -> None: ...
 
 class Timing(_message.Message):
     __slots__ = ("queue_duration", "encode_duration", "search_duration", "rerank_duration", "total_duration")

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from linker.v1 import common_pb2 as linker_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flinker/v1/linking_service.proto\x12\tlinker.v1\x1a\x16linker/v1/common.proto\"&\n\x08TextSpan\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"\x8f\x02\n\x0eLinkingOptions\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\r\n\x05top_k\x18\x02 \x01(\x05\x12\x16\n\x0esemantic_types\x18\x03 \x03(\t\x12\x14\n\x0cvocabularies\x18\x04 \x03(\t\x12\x11\n\tlanguages\x18\x05 \x03(\t\x12*\n\x0brerank_mode\x18\x06 \x01(\x0e\x32\x15.linker.v1.RerankMode\x12\x1b\n\x0emin_confidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x63odes\x18\x08 \x03(\t\x12\x11\n\tvalue_set\x18\t \x03(\t\x12\x18\n\x10\x64isplay_language\x18\n \x01(\tB\x11\n\x0f_min_confidence\"g\n\x07Mention\x12\x12\n\nmention_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x03 \x01(\t\x12)\n\x0c\x63ontext_span\x18\x04 \x01(\x0b\x32\x13.linker.v1.TextSpan\"\x93\x01\n\x13LinkMentionsRequest\x12$\n\x08mentions\x18\x01 \x03(\x0b\x32\x12.linker.v1.Mention\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.linker.v1.LinkingOptions\x12*\n\x0boffset_unit\x18\x03 \x01(\x0e\x32\x15.linker.v1.OffsetUnit\"1\n\x05Match\x12(\n\ncandidates\x18\x01 \x03(\x0b\x32\x14.linker.v1.Candidate\"Y\n\x07NoMatch\x12$\n\x06reason\x18\x01 \x01(\x0e\x32\x14.linker.v1.NilReason\x12(\n\ncandidates\x18\x02 \x03(\x0b\x32\x14.linker.v1.Candidate\"\x9c\x01\n\nLinkResult\x12\x12\n\nmention_id\x18\x01 \x01(\t\x12!\n\x05match\x18\x02 \x01(\x0b\x32\x10.linker.v1.MatchH\x00\x12&\n\x08no_match\x18\x03 \x01(\x0b\x32\x12.linker.v1.NoMatchH\x00\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x11\n\texpansion\x18\x05 \x01(\tB\t\n\x07outcome\"\x8c\x01\n\x14LinkMentionsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.linker.v1.LinkResult\x12)\n\nprovenance\x18\x02 \x01(\x0b\x32\x15.linker.v1.Provenance\x12!\n\x06timing\x18\x03 \x01(\x0b\x32\x11.linker.v1.Timing*r\n\nOffsetUnit\x12\x1b\n\x17OFFSET_UNIT_UNSPECIFIED\x10\x00\x12\x1a\n\x16OFFSET_UNIT_CODE_POINT\x10\x01\x12\x15\n\x11OFFSET_UNIT_UTF16\x10\x02\x12\x14\n\x10OFFSET_UNIT_UTF8\x10\x03*n\n\nRerankMode\x12\x1b\n\x17RERANK_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10RERANK_MODE_AUTO\x10\x01\x12\x16\n\x12RERANK_MODE_ALWAYS\x10\x02\x12\x15\n\x11RERANK_MODE_NEVER\x10\x03*~\n\tNilReason\x12\x1a\n\x16NIL_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17NIL_REASON_NO_CANDIDATE\x10\x01\x12\x1e\n\x1aNIL_REASON_BELOW_THRESHOLD\x10\x02\x12\x18\n\x14NIL_REASON_AMBIGUOUS\x10\x03\x32\x66\n\x0eLinkingService\x12T\n\x0cLinkMentions\x12\x1e.linker.v1.LinkMentionsRequest\x1a\x1f.linker.v1.LinkMentionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flinker/v1/linking_service.proto\x12\tlinker.v1\x1a\x19google/protobuf/any.proto\x1a\x16linker/v1/common.proto\"&\n\x08TextSpan\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"\x9f\x02\n\x0eLinkingOptions\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\r\n\x05top_k\x18\x02 \x01(\x05\x12\x16\n\x0esemantic_types\x18\x03 \x03(\t\x12\x14\n\x0cvocabularies\x18\x04 \x03(\t\x12\x11\n\tlanguages\x18\x05 \x03(\t\x12*\n\x0brerank_mode\x18\x06 \x01(\x0e\x32\x15.linker.v1.RerankMode\x12\x1b\n\x0emin_confidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x63odes\x18\x08 \x03(\t\x12\x11\n\tvalue_set\x18\t \x03(\t\x12\x18\n\x10\x64isplay_language\x18\n \x01(\t\x12\x0e\n\x06\x62undle\x18\x0b \x01(\tB\x11\n\x0f_min_confidence\"g\n\x07Mention\x12\x12\n\nmention_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x03 \x01(\t\x12)\n\x0c\x63ontext_span\x18\x04 \x01(\x0b\x32\x13.linker.v1.TextSpan\"\x93\x01\n\x13LinkMentionsRequest\x12$\n\x08mentions\x18\x01 \x03(\x0b\x32\x12.linker.v1.Mention\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.linker.v1.LinkingOptions\x12*\n\x0boffset_unit\x18\x03 \x01(\x0e\x32\x15.linker.v1.OffsetUnit\"1\n\x05Match\x12(\n\ncandidates\x18\x01 \x03(\x0b\x32\x14.linker.v1.Candidate\"Y\n\x07NoMatch\x12$\n\x06reason\x18\x01 \x01(\x0e\x32\x14.linker.v1.NilReason\x12(\n\ncandidates\x18\x02 \x03(\x0b\x32\x14.linker.v1.Candidate\"\x9c\x01\n\nLinkResult\x12\x12\n\nmention_id\x18\x01 \x01(\t\x12!\n\x05match\x18\x02 \x01(\x0b\x32\x10.linker.v1.MatchH\x00\x12&\n\x08no_match\x18\x03 \x01(\x0b\x32\x12.linker.v1.NoMatchH\x00\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x11\n\texpansion\x18\x05 \x01(\tB\t\n\x07outcome\"\x8c\x01\n\x14LinkMentionsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.linker.v1.LinkResult\x12)\n\nprovenance\x18\x02 \x01(\x0b\x32\x15.linker.v1.Provenance\x12!\n\x06timing\x18\x03 \x01(\x0b\x32\x11.linker.v1.Timing\"^\n\x19StreamLinkMentionsRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12/\n\x07request\x18\x02 \x01(\x0b\x32\x1e.linker.v1.LinkMentionsRequest\"\xbc\x01\n\x1aStreamLinkMentionsResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32\x1f.linker.v1.LinkMentionsResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.linker.v1.BatchErrorH\x00\x12$\n\x07go_away\x18\x04 \x01(\x0b\x32\x11.linker.v1.GoAwayH\x00\x42\t\n\x07outcome\"R\n\nBatchError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x14.google.protobuf.Any\"1\n\x06GoAway\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.linker.v1.GoAwayReason*r\n\nOffsetUnit\x12\x1b\n\x17OFFSET_UNIT_UNSPECIFIED\x10\x00\x12\x1a\n\x16OFFSET_UNIT_CODE_POINT\x10\x01\x12\x15\n\x11OFFSET_UNIT_UTF16\x10\x02\x12\x14\n\x10OFFSET_UNIT_UTF8\x10\x03*n\n\nRerankMode\x12\x1b\n\x17RERANK_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10RERANK_MODE_AUTO\x10\x01\x12\x16\n\x12RERANK_MODE_ALWAYS\x10\x02\x12\x15\n\x11RERANK_MODE_NEVER\x10\x03*~\n\tNilReason\x12\x1a\n\x16NIL_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17NIL_REASON_NO_CANDIDATE\x10\x01\x12\x1e\n\x1aNIL_REASON_BELOW_THRESHOLD\x10\x02\x12\x18\n\x14NIL_REASON_AMBIGUOUS\x10\x03*h\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17GO_AWAY_REASON_STOPPING\x10\x01\x12\x1b\n\x17GO_AWAY_REASON_RELOADED\x10\x02\x32\xd2\x01\n\x0eLinkingService\x12T\n\x0cLinkMentions\x12\x1e.linker.v1.LinkMentionsRequest\x1a\x1f.linker.v1.LinkMentionsResponse\"\x03\x90\x02\x01\x12j\n\x12StreamLinkMentions\x12$.linker.v1.StreamLinkMentionsRequest\x1a%.linker.v1.StreamLinkMentionsResponse\"\x03\x90\x02\x01(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,28 +35,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LINKINGSERVICE'].methods_by_name['LinkMentions']._loaded_options = None
   _globals['_LINKINGSERVICE'].methods_by_name['LinkMentions']._serialized_options = b'\220\002\001'
-  _globals['_OFFSETUNIT']._serialized_start=1083
-  _globals['_OFFSETUNIT']._serialized_end=1197
-  _globals['_RERANKMODE']._serialized_start=1199
-  _globals['_RERANKMODE']._serialized_end=1309
-  _globals['_NILREASON']._serialized_start=1311
-  _globals['_NILREASON']._serialized_end=1437
-  _globals['_TEXTSPAN']._serialized_start=70
-  _globals['_TEXTSPAN']._serialized_end=108
-  _globals['_LINKINGOPTIONS']._serialized_start=111
-  _globals['_LINKINGOPTIONS']._serialized_end=382
-  _globals['_MENTION']._serialized_start=384
-  _globals['_MENTION']._serialized_end=487
-  _globals['_LINKMENTIONSREQUEST']._serialized_start=490
-  _globals['_LINKMENTIONSREQUEST']._serialized_end=637
-  _globals['_MATCH']._serialized_start=639
-  _globals['_MATCH']._serialized_end=688
-  _globals['_NOMATCH']._serialized_start=690
-  _globals['_NOMATCH']._serialized_end=779
-  _globals['_LINKRESULT']._serialized_start=782
-  _globals['_LINKRESULT']._serialized_end=938
-  _globals['_LINKMENTIONSRESPONSE']._serialized_start=941
-  _globals['_LINKMENTIONSRESPONSE']._serialized_end=1081
-  _globals['_LINKINGSERVICE']._serialized_start=1439
-  _globals['_LINKINGSERVICE']._serialized_end=1541
+  _globals['_LINKINGSERVICE'].methods_by_name['StreamLinkMentions']._loaded_options = None
+  _globals['_LINKINGSERVICE'].methods_by_name['StreamLinkMentions']._serialized_options = b'\220\002\001'
+  _globals['_OFFSETUNIT']._serialized_start=1548
+  _globals['_OFFSETUNIT']._serialized_end=1662
+  _globals['_RERANKMODE']._serialized_start=1664
+  _globals['_RERANKMODE']._serialized_end=1774
+  _globals['_NILREASON']._serialized_start=1776
+  _globals['_NILREASON']._serialized_end=1902
+  _globals['_GOAWAYREASON']._serialized_start=1904
+  _globals['_GOAWAYREASON']._serialized_end=2008
+  _globals['_TEXTSPAN']._serialized_start=97
+  _globals['_TEXTSPAN']._serialized_end=135
+  _globals['_LINKINGOPTIONS']._serialized_start=138
+  _globals['_LINKINGOPTIONS']._serialized_end=425
+  _globals['_MENTION']._serialized_start=427
+  _globals['_MENTION']._serialized_end=530
+  _globals['_LINKMENTIONSREQUEST']._serialized_start=533
+  _globals['_LINKMENTIONSREQUEST']._serialized_end=680
+  _globals['_MATCH']._serialized_start=682
+  _globals['_MATCH']._serialized_end=731
+  _globals['_NOMATCH']._serialized_start=733
+  _globals['_NOMATCH']._serialized_end=822
+  _globals['_LINKRESULT']._serialized_start=825
+  _globals['_LINKRESULT']._serialized_end=981
+  _globals['_LINKMENTIONSRESPONSE']._serialized_start=984
+  _globals['_LINKMENTIONSRESPONSE']._serialized_end=1124
+  _globals['_STREAMLINKMENTIONSREQUEST']._serialized_start=1126
+  _globals['_STREAMLINKMENTIONSREQUEST']._serialized_end=1220
+  _globals['_STREAMLINKMENTIONSRESPONSE']._serialized_start=1223
+  _globals['_STREAMLINKMENTIONSRESPONSE']._serialized_end=1411
+  _globals['_BATCHERROR']._serialized_start=1413
+  _globals['_BATCHERROR']._serialized_end=1495
+  _globals['_GOAWAY']._serialized_start=1497
+  _globals['_GOAWAY']._serialized_end=1546
+  _globals['_LINKINGSERVICE']._serialized_start=2011
+  _globals['_LINKINGSERVICE']._serialized_end=2221
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from google.protobuf import any_pb2 as _any_pb2
 from linker.v1 import common_pb2 as _common_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -28,6 +29,12 @@ class NilReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NIL_REASON_NO_CANDIDATE: _ClassVar[NilReason]
     NIL_REASON_BELOW_THRESHOLD: _ClassVar[NilReason]
     NIL_REASON_AMBIGUOUS: _ClassVar[NilReason]
+
+class GoAwayReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GO_AWAY_REASON_UNSPECIFIED: _ClassVar[GoAwayReason]
+    GO_AWAY_REASON_STOPPING: _ClassVar[GoAwayReason]
+    GO_AWAY_REASON_RELOADED: _ClassVar[GoAwayReason]
 OFFSET_UNIT_UNSPECIFIED: OffsetUnit
 OFFSET_UNIT_CODE_POINT: OffsetUnit
 OFFSET_UNIT_UTF16: OffsetUnit
@@ -40,6 +47,9 @@ NIL_REASON_UNSPECIFIED: NilReason
 NIL_REASON_NO_CANDIDATE: NilReason
 NIL_REASON_BELOW_THRESHOLD: NilReason
 NIL_REASON_AMBIGUOUS: NilReason
+GO_AWAY_REASON_UNSPECIFIED: GoAwayReason
+GO_AWAY_REASON_STOPPING: GoAwayReason
+GO_AWAY_REASON_RELOADED: GoAwayReason
 
 class TextSpan(_message.Message):
     __slots__ = ("begin", "end")
@@ -50,7 +60,7 @@ class TextSpan(_message.Message):
     def __init__(self, begin: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class LinkingOptions(_message.Message):
-    __slots__ = ("bundle_digest", "top_k", "semantic_types", "vocabularies", "languages", "rerank_mode", "min_confidence", "codes", "value_set", "display_language")
+    __slots__ = ("bundle_digest", "top_k", "semantic_types", "vocabularies", "languages", "rerank_mode", "min_confidence", "codes", "value_set", "display_language", "bundle")
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     SEMANTIC_TYPES_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +71,7 @@ class LinkingOptions(_message.Message):
     CODES_FIELD_NUMBER: _ClassVar[int]
     VALUE_SET_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
     bundle_digest: str
     top_k: int
     semantic_types: _containers.RepeatedScalarFieldContainer[str]
@@ -71,7 +82,8 @@ class LinkingOptions(_message.Message):
     codes: _containers.RepeatedScalarFieldContainer[str]
     value_set: _containers.RepeatedScalarFieldContainer[str]
     display_language: str
-    def __init__(self, bundle_digest: _Optional[str] = ..., top_k: _Optional[int] = ..., semantic_types: _Optional[_Iterable[str]] = ..., vocabularies: _Optional[_Iterable[str]] = ..., languages: _Optional[_Iterable[str]] = ..., rerank_mode: _Optional[_Union[RerankMode, str]] = ..., min_confidence: _Optional[float] = ..., codes: _Optional[_Iterable[str]] = ..., value_set: _Optional[_Iterable[str]] = ..., display_language: _Optional[str] = ...) -> None: ...
+    bundle: str
+    def __init__(self, bundle_digest: _Optional[str] = ..., top_k: _Optional[int] = ..., semantic_types: _Optional[_Iterable[str]] = ..., vocabularies: _Optional[_Iterable[str]] = ..., languages: _Optional[_Iterable[str]] = ..., rerank_mode: _Optional[_Union[RerankMode, str]] = ..., min_confidence: _Optional[float] = ..., codes: _Optional[_Iterable[str]] = ..., value_set: _Optional[_Iterable[str]] = ..., display_language: _Optional[str] = ..., bundle: _Optional[str] = ...) -> None: ...
 
 class Mention(_message.Message):
     __slots__ = ("mention_id", "text", "context", "context_span")
@@ -132,3 +144,39 @@ class LinkMentionsResponse(_message.Message):
     provenance: _common_pb2.Provenance
     timing: _common_pb2.Timing
     def __init__(self, results: _Optional[_Iterable[_Union[LinkResult, _Mapping]]] = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ..., timing: _Optional[_Union[_common_pb2.Timing, _Mapping]] = ...) -> None: ...
+
+class StreamLinkMentionsRequest(_message.Message):
+    __slots__ = ("batch_id", "request")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    batch_id: int
+    request: LinkMentionsRequest
+    def __init__(self, batch_id: _Optional[int] = ..., request: _Optional[_Union[LinkMentionsRequest, _Mapping]] = ...) -> None: ...
+
+class StreamLinkMentionsResponse(_message.Message):
+    __slots__ = ("batch_id", "response", "error", "go_away")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    GO_AWAY_FIELD_NUMBER: _ClassVar[int]
+    batch_id: int
+    response: LinkMentionsResponse
+    error: BatchError
+    go_away: GoAway
+    def __init__(self, batch_id: _Optional[int] = ..., response: _Optional[_Union[LinkMentionsResponse, _Mapping]] = ..., error: _Optional[_Union[BatchError, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ...) -> None: ...
+
+class BatchError(_message.Message):
+    __slots__ = ("code", "message", "details")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    details: _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., details: _Optional[_Iterable[_Union[_any_pb2.Any, _Mapping]]] = ...) -> None: ...
+
+class GoAway(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: GoAwayReason
+    def __init__(self, reason: _Optional[_Union[GoAwayReason, str]] = ...) -> None: ...

@@ -40,6 +40,11 @@ class LinkingServiceStub(object):
                 request_serializer=linker_dot_v1_dot_linking__service__pb2.LinkMentionsRequest.SerializeToString,
                 response_deserializer=linker_dot_v1_dot_linking__service__pb2.LinkMentionsResponse.FromString,
                 _registered_method=True)
+        self.StreamLinkMentions = channel.stream_stream(
+                '/linker.v1.LinkingService/StreamLinkMentions',
+                request_serializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsResponse.FromString,
+                _registered_method=True)
 
 
 class LinkingServiceServicer(object):
@@ -50,7 +55,21 @@ class LinkingServiceServicer(object):
         """Links a batch of mentions. One result for each mention, in request order.
 
         A bad field fails the call with INVALID_ARGUMENT and google.rpc.BadRequest, whose violations name the fields, at
-        most 50 of them; nothing is linked then.
+        most 50 of them; nothing is linked then. Where too much is waiting already, it fails at once with RESOURCE_EXHAUSTED
+        and google.rpc.RetryInfo, which says when to come back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamLinkMentions(self, request_iterator, context):
+        """Links batches over one stream. Each batch has one response, as soon as it is linked: not in the order of the
+        requests, but with the batch_id of its own. A batch that fails has an error for a response, and the stream goes on.
+
+        The server works on a number of batches at a time (Limits.max_in_flight_batches) and reads no more until one is
+        answered. Responses of one stream come from one version of each bundle. When a bundle that it has used is replaced,
+        or the server stops, the server sends go_away, reads no more, answers what it has read, and ends the stream with OK.
+        Batches that have no response by then were not linked: send them again on a new stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +82,11 @@ def add_LinkingServiceServicer_to_server(servicer, server):
                     servicer.LinkMentions,
                     request_deserializer=linker_dot_v1_dot_linking__service__pb2.LinkMentionsRequest.FromString,
                     response_serializer=linker_dot_v1_dot_linking__service__pb2.LinkMentionsResponse.SerializeToString,
+            ),
+            'StreamLinkMentions': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamLinkMentions,
+                    request_deserializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +117,33 @@ class LinkingService(object):
             '/linker.v1.LinkingService/LinkMentions',
             linker_dot_v1_dot_linking__service__pb2.LinkMentionsRequest.SerializeToString,
             linker_dot_v1_dot_linking__service__pb2.LinkMentionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamLinkMentions(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/linker.v1.LinkingService/StreamLinkMentions',
+            linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsRequest.SerializeToString,
+            linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,12 +8,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SearchMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SEARCH_MODE_UNSPECIFIED: _ClassVar[SearchMode]
+    SEARCH_MODE_PREFIX: _ClassVar[SearchMode]
+    SEARCH_MODE_FUZZY: _ClassVar[SearchMode]
+
 class CodeStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CODE_STATUS_UNSPECIFIED: _ClassVar[CodeStatus]
     CODE_STATUS_FOUND: _ClassVar[CodeStatus]
     CODE_STATUS_NOT_FOUND: _ClassVar[CodeStatus]
     CODE_STATUS_RETIRED: _ClassVar[CodeStatus]
+SEARCH_MODE_UNSPECIFIED: SearchMode
+SEARCH_MODE_PREFIX: SearchMode
+SEARCH_MODE_FUZZY: SearchMode
 CODE_STATUS_UNSPECIFIED: CodeStatus
 CODE_STATUS_FOUND: CodeStatus
 CODE_STATUS_NOT_FOUND: CodeStatus
@@ -32,10 +41,14 @@ class ConceptName(_message.Message):
     def __init__(self, name: _Optional[str] = ..., language: _Optional[str] = ..., term_type: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
 class GetConceptRequest(_message.Message):
-    __slots__ = ("concept_id",)
+    __slots__ = ("concept_id", "bundle", "bundle_digest")
     CONCEPT_ID_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     concept_id: str
-    def __init__(self, concept_id: _Optional[str] = ...) -> None: ...
+    bundle: str
+    bundle_digest: str
+    def __init__(self, concept_id: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
 
 class Replacement(_message.Message):
     __slots__ = ("concept_id", "display", "relations")
@@ -66,10 +79,14 @@ class GetConceptResponse(_message.Message):
     def __init__(self, concept: _Optional[_Union[_common_pb2.Concept, _Mapping]] = ..., names: _Optional[_Iterable[_Union[ConceptName, _Mapping]]] = ..., definition: _Optional[str] = ..., parent_ids: _Optional[_Iterable[str]] = ..., retired: bool = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ..., replaced_by: _Optional[_Iterable[_Union[Replacement, _Mapping]]] = ...) -> None: ...
 
 class BatchGetConceptsRequest(_message.Message):
-    __slots__ = ("concept_ids",)
+    __slots__ = ("concept_ids", "bundle", "bundle_digest")
     CONCEPT_IDS_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     concept_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, concept_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    bundle: str
+    bundle_digest: str
+    def __init__(self, concept_ids: _Optional[_Iterable[str]] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
 
 class BatchGetConceptsResponse(_message.Message):
     __slots__ = ("concepts", "provenance")
@@ -80,16 +97,22 @@ class BatchGetConceptsResponse(_message.Message):
     def __init__(self, concepts: _Optional[_Iterable[_Union[_common_pb2.Concept, _Mapping]]] = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ...) -> None: ...
 
 class SearchConceptsRequest(_message.Message):
-    __slots__ = ("query", "page_size", "page_token", "display_language")
+    __slots__ = ("query", "page_size", "page_token", "mode", "bundle", "bundle_digest", "display_language")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     query: str
     page_size: int
     page_token: str
+    mode: SearchMode
+    bundle: str
+    bundle_digest: str
     display_language: str
-    def __init__(self, query: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., display_language: _Optional[str] = ...) -> None: ...
+    def __init__(self, query: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., mode: _Optional[_Union[SearchMode, str]] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., display_language: _Optional[str] = ...) -> None: ...
 
 class SearchConceptsResponse(_message.Message):
     __slots__ = ("concepts", "next_page_token", "provenance")
@@ -102,16 +125,20 @@ class SearchConceptsResponse(_message.Message):
     def __init__(self, concepts: _Optional[_Iterable[_Union[_common_pb2.Concept, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ...) -> None: ...
 
 class ListAncestorsRequest(_message.Message):
-    __slots__ = ("concept_id", "max_distance", "page_size", "page_token")
+    __slots__ = ("concept_id", "max_distance", "page_size", "page_token", "bundle", "bundle_digest")
     CONCEPT_ID_FIELD_NUMBER: _ClassVar[int]
     MAX_DISTANCE_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     concept_id: str
     max_distance: int
     page_size: int
     page_token: str
-    def __init__(self, concept_id: _Optional[str] = ..., max_distance: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    bundle: str
+    bundle_digest: str
+    def __init__(self, concept_id: _Optional[str] = ..., max_distance: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
 
 class ListAncestorsResponse(_message.Message):
     __slots__ = ("ancestors", "next_page_token", "total_size", "provenance")
@@ -126,16 +153,20 @@ class ListAncestorsResponse(_message.Message):
     def __init__(self, ancestors: _Optional[_Iterable[_Union[Relative, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ...) -> None: ...
 
 class ListDescendantsRequest(_message.Message):
-    __slots__ = ("concept_id", "max_distance", "page_size", "page_token")
+    __slots__ = ("concept_id", "max_distance", "page_size", "page_token", "bundle", "bundle_digest")
     CONCEPT_ID_FIELD_NUMBER: _ClassVar[int]
     MAX_DISTANCE_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     concept_id: str
     max_distance: int
     page_size: int
     page_token: str
-    def __init__(self, concept_id: _Optional[str] = ..., max_distance: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    bundle: str
+    bundle_digest: str
+    def __init__(self, concept_id: _Optional[str] = ..., max_distance: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
 
 class ListDescendantsResponse(_message.Message):
     __slots__ = ("descendants", "next_page_token", "total_size", "provenance")
@@ -166,12 +197,16 @@ class Coding(_message.Message):
     def __init__(self, system: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
 
 class MapCodesRequest(_message.Message):
-    __slots__ = ("codings", "targets")
+    __slots__ = ("codings", "targets", "bundle", "bundle_digest")
     CODINGS_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     codings: _containers.RepeatedCompositeFieldContainer[Coding]
     targets: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, codings: _Optional[_Iterable[_Union[Coding, _Mapping]]] = ..., targets: _Optional[_Iterable[str]] = ...) -> None: ...
+    bundle: str
+    bundle_digest: str
+    def __init__(self, codings: _Optional[_Iterable[_Union[Coding, _Mapping]]] = ..., targets: _Optional[_Iterable[str]] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
 
 class MappedConcept(_message.Message):
     __slots__ = ("concept", "relation", "source", "confidence")

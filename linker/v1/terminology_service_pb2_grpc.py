@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class TerminologyServiceStub(object):
-    """Reads the terminology behind the server.
+    """Reads the terminologies behind the server.
+
+    Every request may name the bundle to read, where the server has several, and may pin its digest: the call then fails
+    with FAILED_PRECONDITION unless the bundle has that.
     """
 
     def __init__(self, channel):
@@ -68,7 +71,10 @@ class TerminologyServiceStub(object):
 
 
 class TerminologyServiceServicer(object):
-    """Reads the terminology behind the server.
+    """Reads the terminologies behind the server.
+
+    Every request may name the bundle to read, where the server has several, and may pin its digest: the call then fails
+    with FAILED_PRECONDITION unless the bundle has that.
     """
 
     def GetConcept(self, request, context):
@@ -87,7 +93,7 @@ class TerminologyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SearchConcepts(self, request, context):
-        """Concepts with a name that begins with a prefix, for pickers and review tools, by name.
+        """Concepts by the beginning of a name, or by a name nearly so, for pickers and review tools.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +163,10 @@ def add_TerminologyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TerminologyService(object):
-    """Reads the terminology behind the server.
+    """Reads the terminologies behind the server.
+
+    Every request may name the bundle to read, where the server has several, and may pin its digest: the call then fails
+    with FAILED_PRECONDITION unless the bundle has that.
     """
 
     @staticmethod

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from linker.bundle import open_bundle
 from linker.errors import BundleCorrupt, BundleError, BundleMismatch
-from linker.manifest import FORMAT, FileEntry, file_entry, model_digest
+from linker.manifest import FORMAT, FileEntry, file_entry, model_digest, read_manifest
 
 FILES = [
     "calibration.json",
@@ -30,6 +32,17 @@ def test_the_manifest_names_every_file(bundle: Path) -> None:
     opened = open_bundle(bundle)
     found = sorted(p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file())
     assert found == sorted([*FILES, "manifest.json"]) == sorted([*opened.manifest.files, "manifest.json"])
+
+
+def test_any_flipped_bit_of_the_manifest_is_refused(bundle_copy: Path) -> None:
+    path = bundle_copy / "manifest.json"
+    content = path.read_bytes()
+    for bit in random.Random(5).sample(range(8 * len(content)), 300):
+        altered = bytearray(content)
+        altered[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(altered)
+        with pytest.raises(BundleError, match=r"manifest\.json"):
+            read_manifest(bundle_copy)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -62,8 +75,8 @@ def test_a_manifest_of_nonsense_is_refused(bundle_copy: Path, content: bytes) ->
 
 
 def _rewrite(bundle: Path, **changes: object) -> None:
-    path = bundle / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    """With a seal that fits, as whoever writes bundles would."""
+    (bundle / "manifest.json").write_bytes(replace(read_manifest(bundle)[0], **changes).to_json())
 
 
 def test_an_index_of_another_encoder_is_refused(bundle_copy: Path) -> None:
@@ -72,7 +85,7 @@ def test_an_index_of_another_encoder_is_refused(bundle_copy: Path) -> None:
     config.write_text(config.read_text() + "\n")
     files = json.loads((bundle_copy / "manifest.json").read_text())["files"]
     entry = file_entry(config)
-    files["encoder/config.json"] = {"size": entry.size, "sha256": entry.sha256}
+    files["encoder/config.json"] = asdict(entry)
     _rewrite(bundle_copy, files=files)
     with pytest.raises(BundleMismatch, match="another encoder"):
         open_bundle(bundle_copy)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from linker.errors import NotFound
 from linker.pipeline import Linker
-from linker.records import ConceptFilter
+from linker.records import ConceptFilter, Successor
 from linker.surface import normalise
-from linker.terminology import Successor, Terminology
+from linker.terminology import Terminology
 from ontologies.collecting import collect
 from ontologies.records import Concept, Name, Record, Release, Replacement, Source
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.errors import InvalidInput
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Candidate, Link, MatchSource, NilReason
 from linker.terminology import Terminology
 from linker.value_set import Member, generalised, open_value_set, read_value_set, resolve

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +21,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from linker import demo
 from linker.errors import BundleError, InvalidInput
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Mention
 from linker.server import snapshot as snapshots
 from linker.v1.linking_service_pb2_grpc import LinkingServiceStub
@@ -40,7 +44,7 @@ def test_not_ready_before_the_bundle_is_open(start: Callable[..., Any], bundle: 
     with pytest.raises(grpc.RpcError) as raised:
         running.linking.LinkMentions(link_request([Mention("MI")], Options()))
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-    running.open(bundle)
+    running.open()
     assert statuses(running) == [SERVING] * 3
     assert running.linking.LinkMentions(link_request([Mention("MI")], Options())).results
 
@@ -52,7 +56,7 @@ def test_not_ready_when_the_canary_is_wrong(
     link_timed = Linker.link_timed
     monkeypatch.setattr(Linker, "link_timed", lambda self, _, options: link_timed(self, ["asthma"], options))
     with pytest.raises(BundleError, match="CLINIC:0001 was linked to CLINIC:0015"):
-        running.open(bundle)
+        running.open()
     assert statuses(running) == [NOT_SERVING] * 3
 
 
@@ -68,7 +72,7 @@ def test_watchers_see_every_change(start: Callable[..., Any], bundle: Path) -> N
     assert [next(watch).status for watch in (leaving, staying)] == [NOT_SERVING] * 2
     assert next(unknown).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
     leaving.cancel()
-    running.open(bundle)
+    running.open()
     assert next(staying).status == SERVING
     began = time.monotonic()
     running.run(running.server.stop())
@@ -138,6 +142,102 @@ def test_a_signal_drains(bundle: Path, number: signal.Signals) -> None:
     assert MARKER not in err
 
 
+async def stopped_under_load(bundle: Path) -> tuple[Counter[grpc.StatusCode], int]:
+    """How calls of clients that do not retry ended, from before a stop until after it; and the exit code."""
+    codes: Counter[grpc.StatusCode] = Counter()
+    request = link_request([Mention("heart attack")], Options())
+    with process(bundle) as popen:
+        assert popen.stdout is not None
+        address = popen.stdout.readline().split()[2]
+        async with grpc.aio.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel:
+            stub = LinkingServiceStub(channel)
+
+            async def client() -> None:
+                while popen.poll() is None:
+                    try:
+                        await stub.LinkMentions(request, timeout=20)
+                    except grpc.aio.AioRpcError as error:
+                        codes[error.code()] += 1
+                    else:
+                        codes[grpc.StatusCode.OK] += 1
+
+            clients = [asyncio.create_task(client()) for _ in range(32)]
+            while codes[grpc.StatusCode.OK] < 100:
+                await asyncio.sleep(0.01)
+            popen.send_signal(signal.SIGTERM)
+            await asyncio.gather(*clients)
+    return codes, popen.returncode
+
+
+async def test_no_call_is_cancelled_by_a_stop(bundle: Path) -> None:
+    """What a client did not ask for it may not be told: it would not try again."""
+    codes, exited = await stopped_under_load(bundle)
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+    assert exited == 0
+
+
+@pytest.mark.long
+async def test_no_call_is_cancelled_by_many_stops(bundle: Path) -> None:
+    for _ in range(20):
+        codes, exited = await stopped_under_load(bundle)
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+        assert exited == 0
+
+
+def test_a_second_signal_ends_it_at_once(bundle: Path) -> None:
+    with process(bundle, "--log-level", "info") as popen:
+        assert popen.stdout is not None
+        address = popen.stdout.readline().split()[2]
+        with grpc.insecure_channel(address) as channel:
+            stub = LinkingServiceStub(channel)
+            request = link_request([Mention(f"{MARKER} {row}") for row in range(1000)], Options())
+            calls = [stub.LinkMentions.future(request) for _ in range(8)]
+            assert health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest()).status == SERVING
+            stub.LinkMentions(link_request([Mention("MI")], Options()))
+            popen.send_signal(signal.SIGTERM)
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            assert next(watch).status == NOT_SERVING
+            popen.send_signal(signal.SIGTERM)
+            _, err = popen.communicate(timeout=20)
+            assert grpc.StatusCode.UNAVAILABLE in {call.code() for call in calls}
+    assert popen.returncode == 128 + signal.SIGTERM
+    assert '"event": "stopped at once"' in err
+
+
+@pytest.mark.long
+def test_ready_again_after_every_kill(bundle: Path) -> None:
+    for _ in range(100):
+        with process(bundle) as popen:
+            assert popen.stdout is not None
+            address = popen.stdout.readline().split()[2]
+            with grpc.insecure_channel(address) as channel:
+                stub = LinkingServiceStub(channel)
+                assert stub.LinkMentions(link_request([Mention("MI")], Options()), timeout=20).results
+                calls = [stub.LinkMentions.future(link_request([Mention("MI")] * 500, Options())) for _ in range(4)]
+                popen.kill()
+                assert {call.code() for call in calls} <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+
+
+def test_connections_are_asked_to_leave_at_their_age(start: Callable[..., Any]) -> None:
+    """And no call fails by it."""
+    running = start(max_connection_age_s=0.2)
+    left = threading.Event()
+    states: list[grpc.ChannelConnectivity] = []
+
+    def watch(state: grpc.ChannelConnectivity) -> None:
+        states.append(state)
+        if state is grpc.ChannelConnectivity.IDLE and grpc.ChannelConnectivity.READY in states:
+            left.set()
+
+    with grpc.insecure_channel(running.server.address) as channel:
+        channel.subscribe(watch)
+        stub = LinkingServiceStub(channel)
+        until = time.monotonic() + 20
+        while not left.is_set():
+            assert stub.LinkMentions(link_request([Mention("MI")], Options()), timeout=10).results
+            assert time.monotonic() < until
+
+
 def test_a_signal_while_loading(bundle: Path) -> None:
     with process(bundle) as popen:
         time.sleep(1.0)
@@ -151,7 +251,7 @@ def test_a_signal_while_loading(bundle: Path) -> None:
     [
         (["--port", "{taken}"], "--port: cannot listen on 127.0.0.1:{taken}: the port is in use"),
         (["--admin-port", "{taken}"], "--admin-port: cannot listen on"),
-        (["--host", "0.0.0.0"], "--host: is not a loopback address, and this server does not speak TLS yet"),
+        (["--host", "0.0.0.0"], "--host: is not a loopback address, and clinical text would cross"),
         (["--bundle", "nowhere"], "nowhere: no such bundle"),
     ],
 )

@@ -3,17 +3,26 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from linker.pipeline import Options, Timings
+from linker.options import Options
+from linker.pipeline import Linker, Timings
 from linker.records import Link, Mention, NilReason
 from linker.server.batching import SLICE, Batcher
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
+from linker.server.observer import Unobserved
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
+from linker.wire import result_message
 
 TIMINGS = Timings(1, 2, 3, 4)
 BAD = Mention("bad")
+COST = 8  # tokens of a mention here
+SLICED = SLICE // COST  # mentions in a slice
 
 
 class FakeLinker:
@@ -34,17 +43,51 @@ class FakeLinker:
         return [Link(mention, (), NilReason.NO_CANDIDATE) for mention in mentions], TIMINGS
 
 
+class Seen(Unobserved):
+    """Adds up what it is told."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, list[Any]] = {}
+
+    def _tell(self, what: str, value: Any) -> None:
+        self.told.setdefault(what, []).append(value)
+
+    def refused(self, *, tokens: int) -> None:
+        self._tell("refused", tokens)
+
+    def expired(self, *, mentions: int) -> None:
+        self._tell("expired", mentions)
+
+    def cancelled(self, *, mentions: int) -> None:
+        self._tell("cancelled", mentions)
+
+    def batch_formed(self, *, mentions: int, tokens: int, waited_s: Sequence[float]) -> None:
+        self._tell("formed", (mentions, tokens, len(waited_s)))
+        assert min(waited_s) >= 0
+
+    def batch_linked(self, *, mentions: int, reranked: int, timings: Timings) -> None:
+        self._tell("linked", (mentions, reranked, timings))
+
+    def batch_failed(self, *, mentions: int) -> None:
+        self._tell("failed", mentions)
+
+
 @pytest.fixture
 def fake() -> FakeLinker:
     return FakeLinker()
 
 
 @pytest.fixture
-async def new_batcher(fake: FakeLinker) -> AsyncIterator[Callable[..., Batcher]]:
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+async def new_batcher(fake: FakeLinker, seen: Seen) -> AsyncIterator[Callable[..., Batcher]]:
     made: list[Batcher] = []
 
-    def new(*, workers: int = 1, max_batch: int = 64, max_waiting: int = 1000) -> Batcher:
-        made.append(Batcher(workers=workers, max_batch=max_batch, max_waiting=max_waiting))
+    def new(*, workers: int = 1, max_batch: int = 64 * COST, max_queued: int = 10_000 * COST) -> Batcher:
+        made.append(Batcher(workers=workers, max_batch=max_batch, max_queued=max_queued, observer=seen))
         return made[-1]
 
     yield new
@@ -56,7 +99,14 @@ async def new_batcher(fake: FakeLinker) -> AsyncIterator[Callable[..., Batcher]]
 def call(
     batcher: Batcher, fake: FakeLinker, names: list[str], options: Options = Options(), **more: float
 ) -> asyncio.Task:
-    work = batcher.link(fake, [Mention(n) for n in names], options, ids=names, **more)  # type: ignore[arg-type]
+    work = batcher.link(
+        fake,  # type: ignore[arg-type]
+        [Mention(n) for n in names],
+        options,
+        ids=names,
+        tokens=[COST] * len(names),
+        **more,  # type: ignore[arg-type]
+    )
     return asyncio.create_task(work)
 
 
@@ -71,35 +121,68 @@ def ids(linked: object) -> list[str]:
     return [result.mention_id for result in LinkMentionsResponse.FromString(linked.results).results]  # type: ignore[attr-defined]
 
 
-async def test_a_free_worker_takes_all_that_waits(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+async def test_a_free_worker_takes_all_that_waits(
+    new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen
+) -> None:
     batcher = new_batcher()
     first = await busy(batcher, fake)
     calls = [call(batcher, fake, [f"{row}"]) for row in range(10)]
     await asyncio.sleep(0)
-    assert batcher.waiting == 10
+    assert batcher.queued == 10 * COST
     fake.gate.set()
     linked = await asyncio.gather(first, *calls)
     assert fake.batches == [["first"], [str(row) for row in range(10)]]
     assert [ids(one) for one in linked] == [["first"], *[[str(row)] for row in range(10)]]
-    assert batcher.waiting == 0
+    assert batcher.queued == 0
+    assert seen.told == {
+        "formed": [(1, COST, 1), (10, 10 * COST, 10)],
+        "linked": [(1, 0, TIMINGS), (10, 0, TIMINGS)],
+    }
 
 
-async def test_a_small_call_waits_for_a_slice_of_a_large_one(
+async def test_a_small_call_waits_for_a_slice_of_the_large_ones(
     new_batcher: Callable[..., Batcher], fake: FakeLinker
 ) -> None:
-    batcher = new_batcher(max_batch=2 * SLICE)
+    batcher = new_batcher()
     first = await busy(batcher, fake)
-    names = [f"{row}" for row in range(200)]
-    large = call(batcher, fake, names)
+    large = [[f"{n}.{row}" for row in range(200)] for n in range(3)]
+    calls = [call(batcher, fake, names) for names in large]
     await asyncio.sleep(0)
     small = call(batcher, fake, ["small"])
     await asyncio.sleep(0)
     fake.gate.set()
-    await asyncio.gather(first, large, small)
-    assert "small" in fake.batches[1]
-    assert max(map(len, fake.batches)) <= 2 * SLICE
-    assert ids(large.result()) == names
-    assert large.result().timings.encode_ns == len(fake.batches) - 1
+    await asyncio.gather(first, small, *calls)
+    assert fake.batches.index(["small"]) <= 2
+    # The large ones take turns, and their batches are short while small calls are about.
+    assert {name.split(".")[0] for batch in fake.batches[1:5] for name in batch} == {"small", "0", "1", "2"}
+    assert max(map(len, fake.batches)) <= SLICED
+    assert [ids(one.result()) for one in calls] == large
+
+
+async def test_large_calls_alone_fill_their_batches(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    batcher = new_batcher()
+    first = call(batcher, fake, ["x"] * 200)
+    await asyncio.to_thread(fake.entered.acquire)
+    second = call(batcher, fake, ["y"] * 200)
+    await asyncio.sleep(0)
+    fake.gate.set()
+    await asyncio.gather(first, second)
+    assert [len(batch) for batch in fake.batches] == [64] * 6 + [16]
+    assert first.result().timings.encode_ns == sum("x" in batch for batch in fake.batches)
+    assert set(fake.batches[1]) == {"x", "y"}
+
+
+async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """The mentions of a large call go by their tokens, and its results come in its own order all the same."""
+    batcher = new_batcher(max_batch=SLICE)
+    fake.gate.set()
+    names = [str(n) for n in range(100)]
+    tokens = [4 + n * 37 % 20 for n in range(100)]
+    work = batcher.link(fake, [Mention(n) for n in names], Options(), ids=names, tokens=tokens)  # type: ignore[arg-type]
+    assert ids(await work) == names
+    taken = [tokens[int(name)] for batch in fake.batches for name in batch]
+    assert taken == sorted(tokens, reverse=True)
+    assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= SLICE
 
 
 async def test_other_options_have_other_batches(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
@@ -112,20 +195,58 @@ async def test_other_options_have_other_batches(new_batcher: Callable[..., Batch
     assert fake.batches[1:] == [["0", "2", "4"], ["1", "3", "5"]]
 
 
-async def test_a_full_queue_refuses(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    batcher = new_batcher(max_waiting=3)
+async def test_a_full_queue_refuses_at_once(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
+    batcher = new_batcher(max_queued=3 * COST)
     first = await busy(batcher, fake)
     waiting = call(batcher, fake, ["a", "b"])
     await asyncio.sleep(0)
     with pytest.raises(Busy) as raised:
         await call(batcher, fake, ["c", "d"])
     assert 0 < raised.value.retry_after_s <= 10
+    assert seen.told["refused"] == [2 * COST]
     last = call(batcher, fake, ["e"])
     fake.gate.set()
     await asyncio.gather(first, waiting, last)
 
 
-async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits(
+    new_batcher: Callable[..., Batcher], fake: FakeLinker
+) -> None:
+    batcher = new_batcher(max_queued=COST)
+    fake.gate.set()
+    assert len(ids(await call(batcher, fake, ["x"] * 100))) == 100
+
+
+async def test_large_calls_do_not_keep_small_ones_out(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """Small calls are refused where two batches of small calls wait, and only there."""
+    batcher = new_batcher(max_batch=8 * COST)
+    first = await busy(batcher, fake)
+    large = [call(batcher, fake, ["x"] * 200) for _ in range(4)]
+    await asyncio.sleep(0)
+    small = [call(batcher, fake, ["s"]) for _ in range(18)]
+    await asyncio.sleep(0.01)
+    assert [one.done() for one in small] == [False] * 16 + [True] * 2
+    fake.gate.set()
+    outcomes = await asyncio.gather(first, *large, *small, return_exceptions=True)
+    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 21 + [True] * 2
+
+
+async def test_a_call_waits_for_what_fits_its_size(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """Under overload, what is accepted is not far behind: at most ten times its own work, or two batches."""
+    batcher = new_batcher(max_batch=SLICE)
+    first = await busy(batcher, fake)
+    middling = [call(batcher, fake, ["m"] * 2 * SLICED) for _ in range(15)]
+    await asyncio.sleep(0.01)
+    assert [one.done() for one in middling] == [False] * 10 + [True] * 5
+    large = [call(batcher, fake, ["l"] * 20 * SLICED) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert not any(one.done() for one in large)
+    fake.gate.set()
+    outcomes = await asyncio.gather(first, *middling, *large, return_exceptions=True)
+    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 5
+
+
+async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
     batcher = new_batcher()
     first = await busy(batcher, fake)
     late = call(batcher, fake, ["late"], timeout_s=0.01)
@@ -136,25 +257,44 @@ async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher],
         await late
     await asyncio.gather(first, in_time)
     assert fake.batches == [["first"], ["in time"]]
-    assert batcher.waiting == 0
+    assert batcher.queued == 0
+    assert seen.told["expired"] == [1]
 
 
-async def test_cancelled_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+async def test_a_large_call_that_expires_is_given_up_between_its_batches(
+    new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen
+) -> None:
+    batcher = new_batcher()
+    large = call(batcher, fake, ["x"] * 200, timeout_s=0.05)
+    await asyncio.to_thread(fake.entered.acquire)
+    await asyncio.sleep(0.1)
+    fake.gate.set()
+    with pytest.raises(Expired):
+        await large
+    assert len(fake.batches) == 1
+    assert seen.told["expired"] == [200 - len(fake.batches[0])]
+    assert batcher.queued == 0
+
+
+async def test_cancelled_calls_are_not_linked(
+    new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen
+) -> None:
     batcher = new_batcher()
     first = await busy(batcher, fake)
     gone = call(batcher, fake, ["gone"])
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
-    assert batcher.waiting == 0
+    assert batcher.queued == 0
     fake.gate.set()
     await first
     assert fake.batches == [["first"]]
+    assert seen.told["cancelled"] == [1]
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), asyncio.CancelledError(), StopIteration(), SystemExit(3)])
 async def test_one_bad_call_fails_alone(
-    new_batcher: Callable[..., Batcher], fake: FakeLinker, error: BaseException
+    new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen, error: BaseException
 ) -> None:
     fake.error = error
     batcher = new_batcher()
@@ -167,16 +307,33 @@ async def test_one_bad_call_fails_alone(
     assert (ids(a), ids(b)) == (["a"], ["b"])
     assert isinstance(bad, LinkingFailed)
     assert bad.__cause__ is error
+    assert seen.told["failed"] == [1]
 
 
 async def test_a_failed_slice_ends_its_call(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
     batcher = new_batcher(max_batch=SLICE)
     fake.gate.set()
     with pytest.raises(LinkingFailed):
-        await call(batcher, fake, ["bad", *["x"] * 500])
-    assert batcher.waiting == 0
+        await call(batcher, fake, ["bad"] * 500)
+    assert batcher.queued == 0
     assert len(fake.batches) == 1
     await call(batcher, fake, ["works on"])
+
+
+async def test_nobody_waits_for_a_worker_that_cannot_be_started(
+    new_batcher: Callable[..., Batcher], fake: FakeLinker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = new_batcher()
+
+    def no_thread(*_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", no_thread)
+        with pytest.raises(LinkingFailed):
+            await asyncio.wait_for(call(batcher, fake, ["a"] * 100), 5)
+    fake.gate.set()
+    assert ids(await call(batcher, fake, ["works on"])) == ["works on"]
 
 
 async def test_a_closed_batcher_refuses(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
@@ -184,3 +341,38 @@ async def test_a_closed_batcher_refuses(new_batcher: Callable[..., Batcher], fak
     batcher.close()
     with pytest.raises(NotReady):
         await call(batcher, fake, ["a"])
+
+
+SURFACES = ["MI", "heart attack", "cold", "asma", "hypertention", "diabetes melitus type 2", "xyzzy", " ", "metformin"]
+calls_of = st.lists(
+    st.tuples(st.lists(st.sampled_from(SURFACES), min_size=1, max_size=40), st.integers(1, 3)), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=25)
+@given(calls_of, st.integers(1, 2), st.sampled_from([8, 64, 512]))
+def test_the_same_results_with_and_without_batching(
+    linker: Linker, calls: list[tuple[list[str], int]], workers: int, max_batch: int
+) -> None:
+    """Whatever calls come together, each gets to the byte what it gets alone."""
+
+    async def one(batcher: Batcher, texts: list[str], top_k: int) -> bytes:
+        mentions, tokens = [Mention(text) for text in texts], [2 + len(text) for text in texts]
+        while True:
+            try:
+                return (await batcher.link(linker, mentions, Options(top_k=top_k), ids=texts, tokens=tokens)).results
+            except Busy:
+                await asyncio.sleep(0.001)
+
+    async def together() -> list[bytes]:
+        batcher = Batcher(workers=workers, max_batch=max_batch, max_queued=100_000)
+        linked = await asyncio.gather(*(one(batcher, texts, top_k) for texts, top_k in calls))
+        batcher.close()
+        return linked
+
+    for (texts, top_k), got in zip(calls, asyncio.run(together()), strict=True):
+        alone = [linker.link([Mention(text)], Options(top_k=top_k))[0] for text in texts]
+        expected = LinkMentionsResponse(
+            results=[result_message(link, text) for link, text in zip(alone, texts, strict=True)]
+        )
+        assert got == expected.SerializeToString()

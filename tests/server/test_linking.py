@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker import limits
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Mention, NilReason, RerankMode
 from linker.v1 import linking_service_pb2 as linking
 from linker.wire import link_request, links_of, result_message
@@ -186,8 +187,8 @@ class Gate:
 
 @pytest.fixture
 def gated(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Gate]:
-    """A server with one worker, room for two waiting mentions, and a gate before the worker."""
-    running = start(workers=1, max_queued_mentions=2)
+    """A server with one worker, room for two short mentions that wait, and a gate before the worker."""
+    running = start(workers=1, max_queued_tokens=6)
     return running, Gate(monkeypatch)
 
 
@@ -203,7 +204,7 @@ def test_a_full_queue(gated: tuple[Any, Gate]) -> None:
     first = running.linking.LinkMentions.future(link_request([Mention("MI")], Options()))
     gate.entered.acquire()
     waiting = running.linking.LinkMentions.future(link_request([Mention("cold")] * 2, Options()))
-    wait_for(lambda: running.server.batcher.waiting == 2)
+    wait_for(lambda: running.server.batcher.queued == 6)
     with pytest.raises(grpc.RpcError) as raised:
         running.linking.LinkMentions(link_request([Mention("asma")], Options()))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -221,13 +222,28 @@ def test_after_its_deadline_a_call_is_not_linked(gated: tuple[Any, Gate]) -> Non
         running.linking.LinkMentions(link_request([Mention("late")], Options()), timeout=0.1)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     gone = running.linking.LinkMentions.future(link_request([Mention("gone")], Options()))
-    wait_for(lambda: running.server.batcher.waiting == 1)
+    wait_for(lambda: running.server.batcher.queued == 3)
     gone.cancel()
-    wait_for(lambda: running.server.batcher.waiting == 0)
+    wait_for(lambda: running.server.batcher.queued == 0)
     gate.open.set()
     first.result()
     running.linking.LinkMentions(link_request([Mention("after")], Options()))
     assert gate.linked == ["MI", "after"]
+
+
+def test_a_call_without_a_deadline_gets_one(start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    running = start(workers=1, default_timeout_s=0.1)
+    gate = Gate(monkeypatch)
+    first = running.linking.LinkMentions.future(link_request([Mention("MI")], Options()))
+    gate.entered.acquire()
+    late = running.linking.LinkMentions.future(link_request([Mention("late")], Options()))
+    patient = running.linking.LinkMentions.future(link_request([Mention("patient")], Options()), timeout=60)
+    wait_for(lambda: running.server.batcher.queued == 7)
+    time.sleep(0.15)
+    gate.open.set()
+    assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert len(first.result().results) == len(patient.result().results) == 1
+    assert gate.linked == ["MI", "patient"]
 
 
 def test_the_cross_encoder_is_asked_for_in_vain_without_one(served: Any) -> None:

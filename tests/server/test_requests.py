@@ -7,9 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.records import Mention, RerankMode
-from linker.requests import InvalidRequest, check_concept_id, check_concept_ids, read_link_request, read_page_size
+from linker.requests import (
+    InvalidRequest,
+    check_codings,
+    check_concept,
+    check_concepts,
+    check_reload,
+    read_link_request,
+    read_page_size,
+    read_relatives_page_size,
+)
 from linker.v1 import linking_service_pb2 as linking
-from linker.v1.terminology_service_pb2 import SearchConceptsRequest
+from linker.v1.admin_service_pb2 import ReloadBundleRequest
+from linker.v1.terminology_service_pb2 import (
+    BatchGetConceptsRequest,
+    GetConceptRequest,
+    ListAncestorsRequest,
+    MapCodesRequest,
+    SearchConceptsRequest,
+)
 
 UNITS = {
     linking.OFFSET_UNIT_UNSPECIFIED: len,
@@ -157,16 +173,38 @@ def test_violations_hold_no_text_of_the_request() -> None:
 
 
 def test_concept_ids() -> None:
-    check_concept_id("A:1")
-    check_concept_ids(["A:1"] * 1000)
+    def one(concept_id: str) -> None:
+        check_concept(GetConceptRequest(concept_id=concept_id))
+
+    def several(*concept_ids: str) -> None:
+        check_concepts(BatchGetConceptsRequest(concept_ids=concept_ids))
+
+    one("A:1")
+    several(*["A:1"] * 1000)
     for bad in ("", "A" * 129):
         with pytest.raises(InvalidRequest, match="^concept_id: "):
-            check_concept_id(bad)
+            one(bad)
         with pytest.raises(InvalidRequest, match=r"^concept_ids\[1\]: "):
-            check_concept_ids(["A:1", bad])
+            several("A:1", bad)
     for many in ([], ["A:1"] * 1001):
         with pytest.raises(InvalidRequest, match="^concept_ids: "):
-            check_concept_ids(many)
+            several(*many)
+
+
+@pytest.mark.parametrize("field", ["bundle", "bundle_digest"])
+def test_every_request_checks_the_bundle_it_asks_for(field: str) -> None:
+    wrong = {field: "x" * 65}
+    for read, message in (
+        (check_concept, GetConceptRequest(concept_id="A:1", **wrong)),
+        (check_concepts, BatchGetConceptsRequest(concept_ids=["A:1"], **wrong)),
+        (read_page_size, SearchConceptsRequest(query="a", **wrong)),
+        (read_relatives_page_size, ListAncestorsRequest(concept_id="A:1", **wrong)),
+        (check_codings, MapCodesRequest(codings=[{"code": "1"}], **wrong)),
+        (check_reload, ReloadBundleRequest(**wrong)),
+    ):
+        with pytest.raises(InvalidRequest, match=f"^{field}: expected 0 to 64 characters, got 65"):
+            read(message)  # type: ignore[operator]
+    assert fields(request(**wrong)) == [f"options.{field}"]
 
 
 def test_page_size() -> None:

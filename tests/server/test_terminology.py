@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker.errors import InvalidInput
+from linker.options import Options
 from linker.pipeline import Linker
-from linker.server import services
+from linker.records import RerankMode
+from linker.server import lookups
 from linker.server.paging import read_token, write_token
 from linker.server.snapshot import Snapshot
 from linker.terminology import Terminology
 from linker.v1 import terminology_service_pb2 as terminology
-from linker.v1.admin_service_pb2 import GetServerInfoRequest
+from linker.v1.admin_service_pb2 import BUNDLE_STATE_SERVING, GetServerInfoRequest
 from linker.wire import provenance_message
 from ontologies.build import build
 from ontologies.records import Code, Concept, Name, Release, Replacement, Source
@@ -97,6 +99,52 @@ def test_pages_have_every_result_once(served: Any, linker: Linker, query: str, s
     assert len(set(expected)) == len(expected)
 
 
+def near(served: Any, query: str, size: int) -> list[list[str]]:
+    """Pages of a fuzzy search."""
+    found, token = [], ""
+    while True:
+        request = terminology.SearchConceptsRequest(
+            query=query, page_size=size, page_token=token, mode=terminology.SEARCH_MODE_FUZZY
+        )
+        response = served.terminology.SearchConcepts(request)
+        found.append([concept.id for concept in response.concepts])
+        token = response.next_page_token
+        if not token:
+            return found
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [("asthmma", "CLINIC:0015"), ("mellitus diabetes type 2", "CLINIC:0008"), ("hart atack", "CLINIC:0003")],
+)
+def test_a_name_nearly_so_is_found(served: Any, query: str, wanted: str) -> None:
+    assert pages(served, query, 10) == [[]]
+    assert wanted in near(served, query, 3)[0]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_pages_of_near_names_have_every_concept_once(served: Any, linker: Linker, size: int) -> None:
+    found = near(served, "hart atack", size)
+    best = [
+        c.concept_id for c in linker.link(["hart atack"], Options(top_k=1000, rerank=RerankMode.NEVER))[0].candidates
+    ]
+    assert sum(found, []) == best
+    assert len(best) == len(set(best)) == 16
+    assert all(len(page) == size for page in found[:-1])
+
+
+def test_a_token_is_for_one_mode(served: Any) -> None:
+    def search(mode: Any, token: str = "") -> Any:
+        request = terminology.SearchConceptsRequest(query="h", page_size=1, page_token=token, mode=mode)
+        return served.terminology.SearchConcepts(request)
+
+    prefix, fuzzy = terminology.SEARCH_MODE_PREFIX, terminology.SEARCH_MODE_FUZZY
+    assert bad_field(lambda: search(fuzzy, search(prefix).next_page_token)) == "page_token"
+    assert bad_field(lambda: search(prefix, search(fuzzy).next_page_token)) == "page_token"
+    assert bad_field(lambda: search(99)) == "mode"
+    assert near(served, "---", 5) == [[]]
+
+
 def test_a_token_is_for_one_query(served: Any) -> None:
     def search(query: str, token: str) -> Any:
         request = terminology.SearchConceptsRequest(query=query, page_size=1, page_token=token)
@@ -142,7 +190,7 @@ def test_too_many_look_ups(start: Callable[..., Any], monkeypatch: pytest.Monkey
         return search(*args, **more)
 
     monkeypatch.setattr(Terminology, "search", slow)
-    monkeypatch.setattr(services, "MAX_LOOKUPS_WAITING", 1)
+    monkeypatch.setattr(lookups, "MAX_WAITING", 1)
     request = terminology.SearchConceptsRequest(query="h")
     first = running.terminology.SearchConcepts.future(request)
     assert entered.wait(10)
@@ -153,14 +201,19 @@ def test_too_many_look_ups(start: Callable[..., Any], monkeypatch: pytest.Monkey
 
 def test_the_server_describes_itself(served: Any, linker: Linker) -> None:
     info = served.admin.GetServerInfo(GetServerInfoRequest())
-    assert info.provenance.bundle_digest == linker.bundle.digest
-    assert (info.concept_count, info.name_count) == (16, 27)
-    assert list(info.languages) == ["en", "es"]
+    [bundle] = info.bundles
+    assert (bundle.name, bundle.digest, bundle.is_default) == ("clinic", linker.bundle.digest, True)
+    assert bundle.state == BUNDLE_STATE_SERVING
+    assert (bundle.concept_count, bundle.name_count) == (16, 27)
+    assert list(bundle.languages) == ["en", "es"]
+    assert bundle.encoder.digest == linker.bundle.manifest.encoder.digest
+    assert not bundle.HasField("reranker")
     assert info.limits.max_mentions_per_request == 1024
-    assert info.limits.max_queued_mentions == served.server.settings.max_queued_mentions
+    assert info.limits.max_queued_tokens == served.server.settings.max_queued_tokens
+    assert info.limits.default_timeout.seconds == 60
     assert info.start_time.seconds > 1_700_000_000
-    assert info.encoder
-    assert info.reranker == ""
+    assert info.uptime.ToNanoseconds() > 0
+    assert info.workers == 2
 
 
 def relatives(
@@ -280,7 +333,7 @@ def retired_snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 @pytest.fixture
 def with_retired(start: Callable[..., Any], retired_snapshot: Snapshot) -> Any:
     running = start(opened=False)
-    running.server.current.serve(retired_snapshot)
+    running.serve(retired_snapshot)
     return running
 
 

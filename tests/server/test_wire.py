@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker import wire
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import Candidate, Code, ConceptFilter, Link, MatchSource, Mention, NilReason, RerankMode
 from linker.requests import read_link_request
 from linker.v1.linking_service_pb2 import LinkMentionsResponse

@@ -15,7 +15,8 @@ for package in ("accelerate", "datasets", "matplotlib", "sentence_transformers")
 from linker.cli import app
 from linker.errors import InvalidInput
 from linker.evaluation import evaluate
-from linker.pipeline import Linker, Options
+from linker.options import Options
+from linker.pipeline import Linker
 from linker.records import RerankMode
 from linker.reranking import OnnxReranker
 from ontologies.build import build

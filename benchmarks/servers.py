@@ -1,0 +1,185 @@
+"""Servers to put under load, each a process of its own, and what a client of them sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+LINK = "/linker.v1.LinkingService/LinkMentions"
+START_S = 60.0
+CALL_S = 60.0
+# What `linker.client` asks gRPC for as well: calls that a server refuses while it stops go to another.
+RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{"service": "linker.v1.LinkingService"}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    "loadBalancingConfig": [{"round_robin": {}}],
+    # A server that stops says so in its health, and gets no calls from then on: retries alone would meet it again.
+    "healthCheckConfig": {"serviceName": ""},
+}
+
+
+class Replica:
+    """A server on a port of its own that can be started again on it."""
+
+    def __init__(self, bundle: Path, *options: str) -> None:
+        self.bundle = bundle
+        self.port, self.admin_port = free_port(), free_port()
+        self.address, self.admin_address = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.admin_port}"
+        self._options = options
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until it says that it serves."""
+        ports = ["--port", str(self.port), "--admin-port", str(self.admin_port)]
+        command = [sys.executable, "-m", "linker", "serve", "--bundle", str(self.bundle), *ports, *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.startswith("Serving on "):
+            sys.exit(f"the server of {self.bundle} did not start; run `{' '.join(command[2:])}` to see why")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and give the exit code."""
+        self._process.send_signal(number)
+        return self._process.wait(60)
+
+    def rss(self) -> float:
+        """Memory in use now, in MiB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+    def __enter__(self) -> Replica:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.stop()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def channel(*addresses: str, retries: bool = False) -> grpc.aio.Channel:
+    """A channel to one server, or to several in turns."""
+    options = [("grpc.service_config", json.dumps(RETRIES))] if retries else [("grpc.enable_retries", 0)]
+    # While a replica is away gRPC tries ever more rarely to connect: it has to be back before the next one stops.
+    options += [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
+    return grpc.aio.insecure_channel(f"ipv4:{','.join(addresses)}", options=options)
+
+
+@dataclass(slots=True)
+class Seen:
+    """How calls ended. took: seconds of those that succeeded; refused: of those refused as RESOURCE_EXHAUSTED."""
+
+    took: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    codes: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Calls that succeeded, a second."""
+        return len(self.took) / self.seconds
+
+    @property
+    def failed(self) -> int:
+        """Calls that did not succeed."""
+        return sum(count for code, count in self.codes.items() if code != "OK")
+
+    def p(self, percent: float) -> float:
+        """A percentile of the time of those that succeeded, in ms."""
+        return percentile(self.took, percent)
+
+    async def call(self, link: Callable[..., Awaitable[bytes]], payload: bytes, due: float) -> None:
+        """Call, and note how that ended and how long after `due`."""
+        loop = asyncio.get_running_loop()
+        try:
+            await link(payload, timeout=CALL_S)
+        except grpc.aio.AioRpcError as error:
+            self.codes[error.code().name] += 1
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                self.refused.append(loop.time() - due)
+        else:
+            self.codes["OK"] += 1
+            self.took.append(loop.time() - due)
+
+
+def percentile(seconds: Sequence[float], percent: float) -> float:
+    """In ms; not a number where there is none."""
+    return float(np.percentile(seconds, percent)) * 1e3 if seconds else float("nan")
+
+
+async def open_loop(address: str, payloads: Sequence[bytes], *, rate: float, seconds: float) -> Seen:
+    """Calls that come when they come, `rate` a second on average, whether those before have ended or not.
+
+    Gaps are exponential, from a seed. Times are from when a call was due: where the client was held up and made it
+    late, that counts as well.
+    """
+    seen, chosen, loop = Seen(seconds=seconds), random.Random(0), asyncio.get_running_loop()
+    async with channel(address) as to, asyncio.TaskGroup() as calls:
+        link = to.unary_unary(LINK)
+        await link(payloads[0])
+        due = begin = loop.time()
+        while due < begin + seconds:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            calls.create_task(seen.call(link, chosen.choice(payloads), due))
+            due += chosen.expovariate(rate)
+    return seen
+
+
+async def closed_loop(to: grpc.aio.Channel, payloads: Sequence[bytes], *, clients: int, until: asyncio.Event) -> Seen:
+    """Clients that each make one call after the other, until told to stop."""
+    seen, loop = Seen(), asyncio.get_running_loop()
+    link = to.unary_unary(LINK)
+
+    async def client(number: int) -> None:
+        chosen = random.Random(number)
+        while not until.is_set():
+            await seen.call(link, chosen.choice(payloads), loop.time())
+
+    begin = loop.time()
+    await asyncio.gather(*map(client, range(clients)))
+    seen.seconds = loop.time() - begin
+    return seen
+
+
+async def closed_for(address: str, payloads: Sequence[bytes], *, clients: int, seconds: float) -> Seen:
+    """As `closed_loop`, for so long."""
+    until = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, until.set)
+    async with channel(address) as to:
+        await to.unary_unary(LINK)(payloads[0], wait_for_ready=True, timeout=START_S)
+        return await closed_loop(to, payloads, clients=clients, until=until)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
