@@ -204,7 +204,7 @@ def mapping_message(
     *,
     limit: int,
 ) -> terminology_service_pb2.CodeMapping:
-    """The concepts, at most `limit`, that `coding` stands for, with their codes in `targets`, or in all vocabularies."""
+    """The concepts, at most `limit`, that a code stands for, with their codes in `targets`, or in all vocabularies."""
     missing = (
         terminology_service_pb2.CODE_STATUS_RETIRED
         if mapping.retired
