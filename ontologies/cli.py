@@ -261,8 +261,8 @@ def _report_joined(joined: Joined, out: Path) -> None:
         _say(f"{counted} of concepts that no source defines were left out")
     if joined.alternates:
         _say(
-            f"{joined.alternates:,} ids have the very same names as another and became alternates of one concept, "
-            "as in 114480|D001943; with --prefix they stay apart"
+            f"{joined.alternates:,} ids have the very same names as another: they became alternates of one concept, "
+            "joined by |; with --prefix they stay apart"
         )
     if joined.nameless:
         _say(f"{joined.nameless:,} retired concepts that have no name were left out")
