@@ -119,7 +119,7 @@ def features(candidates: Sequence[Candidate]) -> Array:
     if not candidates:
         return np.zeros((0, len(FEATURES)))
     tiers = [TIERS.get(c.term_type, 1) for c in candidates]
-    exact = [c.source is MatchSource.EXACT for c in candidates]
+    exact = [c.source is not MatchSource.DENSE for c in candidates]
     best = min((tier for tier, hit in zip(tiers, exact, strict=True) if hit), default=None)
     level = max(c.similarity for c in candidates)
     support = max(c.support for c in candidates)

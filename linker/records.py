@@ -17,6 +17,7 @@ class MatchSource(StrEnum):
     """How a candidate was found."""
 
     EXACT = "exact"  # the normalised surface form is one of the concept's names, but for accents
+    TYPO = "typo"  # one of the concept's names but for one letter, in a word that no name contains
     DENSE = "dense"  # nearest name in the encoder's space
 
 
@@ -87,7 +88,8 @@ class Candidate:
     term_type: what `matched_name` is to the concept: preferred, fully_specified, synonym or related.
     similarity: cosine of the mention and `matched_name`, in [-1, 1]; 1 for an exact hit.
     support: smooth maximum of the cosines of the mention and all near names of the concept, what retrieval ranks by;
-    the similarity or, where several names are near, a little more. Exact hits share the highest.
+    the similarity or, where several names are near, a little more. Exact hits, and names but for a letter, share the
+    highest.
     rerank_score: the cross-encoder's logit; None where it did not run.
     confidence: calibrated probability, in [0, 1], that this is the right concept. A link's sum to at most 1.
     concept: row of the concept in its bundle.
