@@ -14,7 +14,7 @@ Embeddings = NDArray[np.float32]  # one unit row a text: (n, dimension)
 
 
 class MatchSource(StrEnum):
-    """How a candidate was found."""
+    """How a candidate was found. Those that are names of a mention, `EXACT` and `TYPO`, are never found together."""
 
     EXACT = "exact"  # the normalised surface form is one of the concept's names, but for accents
     TYPO = "typo"  # one of the concept's names but for one letter, in a word that no name contains
@@ -36,7 +36,8 @@ class NilReason(StrEnum):
 class RerankMode(StrEnum):
     """Whether the cross-encoder runs, where the bundle has one."""
 
-    AUTO = "auto"  # unless the mention is verbatim a name of exactly one concept, or retrieval alone is sure enough
+    # unless the mention is a name of exactly one concept, verbatim or but for a letter, or retrieval alone is sure enough
+    AUTO = "auto"
     ALWAYS = "always"
     NEVER = "never"
 

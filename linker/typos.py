@@ -2,8 +2,8 @@
 
 A word that no name of the bundle contains is taken for a slip of the keyboard, and every word that names do contain and
 that is one edit away (a letter lost, added or hit for another, or two that changed places: Damerau, 1964) for what may
-have been meant. What is made of the mention then has to be a name as a whole; who asks looks that up. A mention with
-two such words, or with a short one, is left alone: among short words every other one is a neighbour of something.
+have been meant. What the mention then reads has to be a name as a whole; who asks looks that up. A mention with two
+such words, or with one that is short, is left alone: short words are neighbours of one another.
 
 Of the vocabulary only hashes of the words are kept, sorted, where they lie in the bundle. That a strange word is taken
 for a known one happens once in 4 billion for each word there is, and costs one look-up in vain or one slip not seen.
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 
 SHORTEST = 5  # letters of a word that is corrected; what it is corrected to may have one less
 LONGEST = 40  # what is longer would cost much to try, and is no word
+FIRST_IN_DOUBT = (
+    8  # letters of a word whose first one may be wrong, which is rare (Kukich, 1992): "lives" is no "hives"
+)
 # Words of one script, and the letters that its typists hit for others: those with accents are tried without, since
 # names are found without them (`linker.accents`). Other scripts have no such slips, or write words without gaps.
 _SCRIPTS = tuple(
@@ -61,15 +64,16 @@ class Vocabulary:
 
     def _knows(self, words: Sequence[str]) -> NDArray[np.bool_]:
         hashes = word_hashes(words)
-        places = np.searchsorted(self._hashes, hashes)
-        found: NDArray[np.bool_] = self._hashes[np.minimum(places, len(self._hashes) - 1)] == hashes
-        return found
+        known: NDArray[np.bool_] = np.searchsorted(self._hashes, hashes, "right") > np.searchsorted(
+            self._hashes, hashes
+        )
+        return known
 
 
 def _edits(word: str) -> Iterator[str]:
     """Every word that is one edit away; none where the word is too short, too long or of another script."""
     keys = next((keys for script, keys in _SCRIPTS if script.fullmatch(word)), "")
-    for at in range(len(word) + 1 if keys else 0):
+    for at in range(len(word) < FIRST_IN_DOUBT, len(word) + 1 if keys else 0):
         before, after = word[:at], word[at:]
         for key in keys:
             yield before + key + after
