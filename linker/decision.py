@@ -28,8 +28,9 @@ from linker.records import TIERS, Candidate, MatchSource, NilReason
 FILE = "calibration.json"
 
 # level: the highest similarity of the mention's candidates. gap: support less the highest, so 0 or less. exact: an
-# exact hit of the best term type, or a name but for a letter, which is right as often; its level is lower. lead: first in rank, or not to be told from the first. related: matched by a related
-# name. rerank: log-odds of the cross-encoder; what it left unread counts as the worst it read, 0 where it did not run.
+# exact hit of the best term type, or a name but for a letter, which is right nearly as often, and has the lower level.
+# lead: first in rank, or not to be told from the first. related: matched by a related name. rerank: log-odds of the
+# cross-encoder; what it left unread counts as the worst it read, 0 where it did not run.
 FEATURES = ("level", "gap", "exact", "lead", "related", "rerank")
 LEAD = FEATURES.index("lead")
 _TINY = 1e-12

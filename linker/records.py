@@ -36,7 +36,7 @@ class NilReason(StrEnum):
 class RerankMode(StrEnum):
     """Whether the cross-encoder runs, where the bundle has one."""
 
-    # unless the mention is a name of exactly one concept, verbatim or but for a letter, or retrieval alone is sure enough
+    # unless the mention is a name of one concept only, verbatim or but for a letter, or retrieval alone is sure enough
     AUTO = "auto"
     ALWAYS = "always"
     NEVER = "never"

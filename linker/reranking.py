@@ -71,7 +71,7 @@ class Reranker(Protocol):
 
 
 def is_certain(candidates: Sequence[Candidate]) -> bool:
-    """Is there nothing for a reranker to decide: no candidate, one, or only one of the mention's name, but for a letter?"""
+    """Is there nothing for a reranker to decide: no candidate, one, or one alone that has the mention for a name?"""
     named = sum(c.source is not MatchSource.DENSE for c in candidates)
     return len(candidates) < 2 or named == 1
 
