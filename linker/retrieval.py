@@ -1,8 +1,8 @@
 """Retrieval: from mentions to candidate concepts.
 
-Exact hits on the table of normalised names come first, or else names that differ in one letter of a word that is none
-(`linker.typos`), then the concepts of the nearest names. Names are searched, and
-filters apply before the search: what is found does not depend on how many were asked for.
+Exact hits on the table of normalised names come first, or, where there are none, names that the mention is but for one
+letter (`linker.typos`), then the concepts of the nearest names. Names are searched, and filters apply before the
+search: what is found does not depend on how many were asked for.
 
 Names are pooled to concepts by a smooth maximum, `log(sum(exp(t * cosine))) / t` over a concept's names among the 256
 nearest: a concept with several names near the mention stands before one that has a single name a little nearer.
@@ -85,14 +85,13 @@ class Retriever:
         dense = [found for found in near if found.concept not in taken][: depth - len(named)]
         # How many other names a concept has near the mention does not say which of its namesakes is meant.
         highest = max([1.0, *(found.support for found in near[:1])])
-        exact = source is MatchSource.EXACT
-        cosines = [1.0] * len(named) if exact else self.similarities(embedding, [row for _, row in named]).tolist()
+        cosines = [1.0] * len(named)
+        if named and source is not MatchSource.EXACT:
+            cosines = self.similarities(embedding, [row for _, row in named]).tolist()
+        found = [_Near(concept, row, c, highest) for (concept, row), c in zip(named, cosines, strict=True)]
         return [
-            *(
-                self._candidate(_Near(concept, row, cosine, highest), source)
-                for (concept, row), cosine in zip(named, cosines, strict=True)
-            ),
-            *(self._candidate(found, MatchSource.DENSE) for found in dense),
+            *(self._candidate(concept, source) for concept in found),
+            *(self._candidate(concept, MatchSource.DENSE) for concept in dense),
         ]
 
     def _candidate(self, found: _Near, source: MatchSource) -> Candidate:
