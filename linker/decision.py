@@ -28,8 +28,9 @@ from linker.records import TIERS, Candidate, MatchSource, NilReason
 FILE = "calibration.json"
 
 # level: the highest similarity of the mention's candidates. gap: support less the highest, so 0 or less. exact: an
-# exact hit of the best term type. lead: first in rank, or not to be told from the first. related: matched by a related
-# name. rerank: log-odds of the cross-encoder; what it left unread counts as the worst it read, 0 where it did not run.
+# exact hit of the best term type, or a name but for a letter, which is right nearly as often, and has the lower level.
+# lead: first in rank, or not to be told from the first. related: matched by a related name. rerank: log-odds of the
+# cross-encoder; what it left unread counts as the worst it read, 0 where it did not run.
 FEATURES = ("level", "gap", "exact", "lead", "related", "rerank")
 LEAD = FEATURES.index("lead")
 _TINY = 1e-12
@@ -119,16 +120,16 @@ def features(candidates: Sequence[Candidate]) -> Array:
     if not candidates:
         return np.zeros((0, len(FEATURES)))
     tiers = [TIERS.get(c.term_type, 1) for c in candidates]
-    exact = [c.source is MatchSource.EXACT for c in candidates]
-    best = min((tier for tier, hit in zip(tiers, exact, strict=True) if hit), default=None)
+    named = [c.source is not MatchSource.DENSE for c in candidates]
+    best = min((tier for tier, hit in zip(tiers, named, strict=True) if hit), default=None)
     level = max(c.similarity for c in candidates)
     support = max(c.support for c in candidates)
     worst = min((c.rerank_score for c in candidates if c.rerank_score is not None), default=0.0)
     scores = [worst if c.rerank_score is None else c.rerank_score for c in candidates]
-    ranked_by = [(e, t, c.support, s) for c, e, t, s in zip(candidates, exact, tiers, scores, strict=True)]
+    ranked_by = [(n, t, c.support, s) for c, n, t, s in zip(candidates, named, tiers, scores, strict=True)]
     rows = [
         (level, c.support - support, hit and tier == best, key == ranked_by[0], tier == TIERS["related"], score)
-        for c, hit, tier, key, score in zip(candidates, exact, tiers, ranked_by, scores, strict=True)
+        for c, hit, tier, key, score in zip(candidates, named, tiers, ranked_by, scores, strict=True)
     ]
     return np.array(rows, dtype=np.float64)
 

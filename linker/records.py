@@ -14,9 +14,10 @@ Embeddings = NDArray[np.float32]  # one unit row a text: (n, dimension)
 
 
 class MatchSource(StrEnum):
-    """How a candidate was found."""
+    """How a candidate was found. Those that are names of a mention, `EXACT` and `TYPO`, are never found together."""
 
     EXACT = "exact"  # the normalised surface form is one of the concept's names, but for accents
+    TYPO = "typo"  # one of the concept's names but for one letter, in a word that no name contains
     DENSE = "dense"  # nearest name in the encoder's space
 
 
@@ -35,7 +36,8 @@ class NilReason(StrEnum):
 class RerankMode(StrEnum):
     """Whether the cross-encoder runs, where the bundle has one."""
 
-    AUTO = "auto"  # unless the mention is verbatim a name of exactly one concept, or retrieval alone is sure enough
+    # unless the mention is a name of one concept only, verbatim or but for a letter, or retrieval alone is sure enough
+    AUTO = "auto"
     ALWAYS = "always"
     NEVER = "never"
 
@@ -87,7 +89,8 @@ class Candidate:
     term_type: what `matched_name` is to the concept: preferred, fully_specified, synonym or related.
     similarity: cosine of the mention and `matched_name`, in [-1, 1]; 1 for an exact hit.
     support: smooth maximum of the cosines of the mention and all near names of the concept, what retrieval ranks by;
-    the similarity or, where several names are near, a little more. Exact hits share the highest.
+    the similarity or, where several names are near, a little more. Exact hits, and names but for a letter, share the
+    highest.
     rerank_score: the cross-encoder's logit; None where it did not run.
     confidence: calibrated probability, in [0, 1], that this is the right concept. A link's sum to at most 1.
     concept: row of the concept in its bundle.

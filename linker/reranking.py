@@ -5,8 +5,9 @@ first on both sides, because a pair that is too long loses the end of its longer
 which has `@` in the mention's place; the matched name before the preferred name, the semantic types and other names.
 
 The score is the log-odds of the candidate against "none of these". It is fused with retrieval's support, never put
-in its place: published rerankers lose points on mentions that are verbatim names. A mention that is verbatim a name of
-exactly one concept keeps its candidates' order. (So does one that retrieval alone is sure of: `Calibration.gate`.)
+in its place: published rerankers lose points on mentions that are verbatim names. A mention that is a name of exactly
+one concept, verbatim or but for one letter, keeps its candidates' order. (So does one that retrieval alone is sure of:
+`Calibration.gate`.)
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ NamesOf = Callable[[int], Sequence[str]]  # row of a concept -> its names
 class Policy:
     """Which mentions a cross-encoder may reorder, and what its score weighs.
 
-    weight: of the score beside the support; infinite: the score alone decides. protect: a unique exact hit keeps its
-    place.
+    weight: of the score beside the support; infinite: the score alone decides. protect: the only concept of the
+    mention's name keeps its place.
     """
 
     weight: float
@@ -70,9 +71,9 @@ class Reranker(Protocol):
 
 
 def is_certain(candidates: Sequence[Candidate]) -> bool:
-    """Is there nothing for a reranker to decide: no candidate, one, or a unique exact hit?"""
-    exact = sum(c.source is MatchSource.EXACT for c in candidates)
-    return len(candidates) < 2 or exact == 1
+    """Is there nothing for a reranker to decide: no candidate, one, or one alone that has the mention for a name?"""
+    named = sum(c.source is not MatchSource.DENSE for c in candidates)
+    return len(candidates) < 2 or named == 1
 
 
 class OnnxReranker:

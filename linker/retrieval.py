@@ -1,7 +1,8 @@
 """Retrieval: from mentions to candidate concepts.
 
-Exact hits on the table of normalised names come first, then the concepts of the nearest names. Names are searched, and
-filters apply before the search: what is found does not depend on how many were asked for.
+Exact hits on the table of normalised names come first, or, where there are none, names that the mention is but for one
+letter (`linker.typos`), then the concepts of the nearest names. Names are searched, and filters apply before the
+search: what is found does not depend on how many were asked for.
 
 Names are pooled to concepts by a smooth maximum, `log(sum(exp(t * cosine))) / t` over a concept's names among the 256
 nearest: a concept with several names near the mention stands before one that has a single name a little nearer.
@@ -68,21 +69,29 @@ class Retriever:
         """
         mask = self._mask(wanted) if wanted else None
         nearest = self._nearest_concepts(embeddings, depth, mask)
-        return [self._candidates(name, near, depth, mask) for name, near in zip(names, nearest, strict=True)]
+        mentions = zip(names, embeddings, nearest, strict=True)
+        return [self._candidates(name, row, near, depth, mask) for name, row, near in mentions]
 
     def similarities(self, embedding: Embeddings, rows: Sequence[int]) -> NDArray[np.float32]:
         """Cosines, (n,), of a mention's unit row, (dimension,), with the names at n rows, as `retrieve` gives them."""
         return self._index.cosines(embedding, np.array(rows, dtype=np.int64))
 
-    def _candidates(self, name: str, near: list[_Near], depth: int, mask: NDArray[np.bool_] | None) -> list[Candidate]:
-        exact = self._exact_concepts(name, mask)[:depth]
-        taken = {concept for concept, _ in exact}
-        dense = [found for found in near if found.concept not in taken][: depth - len(exact)]
+    def _candidates(
+        self, name: str, embedding: Embeddings, near: list[_Near], depth: int, mask: NDArray[np.bool_] | None
+    ) -> list[Candidate]:
+        source, rows = self._looked_up(name)
+        named = self._concepts_named(rows, mask)[:depth]
+        taken = {concept for concept, _ in named}
+        dense = [found for found in near if found.concept not in taken][: depth - len(named)]
         # How many other names a concept has near the mention does not say which of its namesakes is meant.
-        highest = max((found.support for found in near[:1]), default=1.0)
+        highest = max([1.0, *(found.support for found in near[:1])])
+        cosines = [1.0] * len(named)
+        if named and source is not MatchSource.EXACT:
+            cosines = self.similarities(embedding, [row for _, row in named]).tolist()
+        found = [_Near(concept, row, c, highest) for (concept, row), c in zip(named, cosines, strict=True)]
         return [
-            *(self._candidate(_Near(c, row, 1.0, max(highest, 1.0)), MatchSource.EXACT) for c, row in exact),
-            *(self._candidate(found, MatchSource.DENSE) for found in dense),
+            *(self._candidate(concept, source) for concept in found),
+            *(self._candidate(concept, MatchSource.DENSE) for concept in dense),
         ]
 
     def _candidate(self, found: _Near, source: MatchSource) -> Candidate:
@@ -100,11 +109,17 @@ class Retriever:
             semantic_types=terminology.semantic_types(concept),
         )
 
-    def _exact_concepts(self, name: str, mask: NDArray[np.bool_] | None) -> list[tuple[int, int]]:
-        """(concept, name row) of each exact hit: preferred names first, then by concept id (rows are in its order)."""
+    def _looked_up(self, name: str) -> tuple[MatchSource, list[int]]:
+        """Name rows of the exact hits; where there are none, of what the mention is but for a letter."""
+        if rows := self._terminology.names_alike(name):
+            return MatchSource.EXACT, rows
+        return MatchSource.TYPO, self._terminology.names_meant(name)
+
+    def _concepts_named(self, rows: Sequence[int], mask: NDArray[np.bool_] | None) -> list[tuple[int, int]]:
+        """(concept, name row) of each concept: preferred names first, then by concept id (rows are in its order)."""
         terminology = self._terminology
         best: dict[int, tuple[int, int]] = {}
-        for row in terminology.names_alike(name):
+        for row in rows:
             if mask is None or mask[row]:
                 tier = TIERS.get(terminology.term_type(row), 1)
                 concept = int(terminology.concept_of_name[row])

@@ -22,6 +22,7 @@ from linker.hierarchy import Hierarchy
 from linker.identifiers import canonical_prefix, split_curie
 from linker.records import Code, ConceptFilter, ConceptRecord, Name, Successor
 from linker.surface import normalise
+from linker.typos import Vocabulary
 
 CONCEPTS_SCHEMA = pa.schema(
     {
@@ -57,6 +58,8 @@ CODES_SCHEMA = pa.schema({"row": pa.int32()})  # rows of the crosswalk, by syste
 HIERARCHY_SCHEMA = pa.schema({"parents": pa.list_(pa.int32()), "children": pa.list_(pa.int32())})
 # Names by their normalised form, and by their other spellings, see `linker.accents`; of a text, the forms come first.
 EXACT_SCHEMA = pa.schema({"normalised": pa.large_string(), "name": pa.int32(), "respelled": pa.bool_()})
+# The words of those texts, as `linker.typos` has them, ascending.
+WORDS_SCHEMA = pa.schema({"hash": pa.uint32()})
 # What replaced an id that a release has retired or merged, by that id: it need not be a concept of the bundle.
 REPLACEMENTS_SCHEMA = pa.schema({"concept_id": pa.large_string(), "replaced_by": pa.string(), "relation": pa.string()})
 TABLES = {
@@ -66,6 +69,7 @@ TABLES = {
     "codes.arrow": CODES_SCHEMA,
     "hierarchy.arrow": HIERARCHY_SCHEMA,
     "exact.arrow": EXACT_SCHEMA,
+    "words.arrow": WORDS_SCHEMA,
     "replacements.arrow": REPLACEMENTS_SCHEMA,
 }
 
@@ -120,6 +124,7 @@ class Terminology:
         self._replaced = Strings(self._replacements["concept_id"])
         self._exact_names = ints(exact["name"])
         self._respelled = exact["respelled"]
+        self._vocabulary = Vocabulary(_columns(directory, "words.arrow")["hash"].to_numpy(zero_copy_only=True))
         # Row of the concept of each name: (names,) int32, ascending.
         self.concept_of_name = ints(names["concept"])
         self.crosswalk = Crosswalk(_columns(directory, "crosswalk.arrow"), _columns(directory, "codes.arrow")["row"])
@@ -323,6 +328,11 @@ class Terminology:
             return rows
         ranges = [self._exact.range(text) for text in (normalised, *unaccented(normalised)) if text]
         return sorted({row for begin, end in ranges for row in self._exact_names[begin:end].tolist()})
+
+    def names_meant(self, normalised: str) -> list[int]:
+        """Rows of the names that differ in one letter of a word that no name contains (`linker.typos`), ascending."""
+        meant = self._vocabulary.corrected(normalised)
+        return sorted({row for text in meant for row in self.names_alike(text)})
 
     def search(self, prefix: str, *, after: tuple[str, int] | None = None, limit: int = 20) -> list[tuple[str, int]]:
         """Concepts with a name that begins with `prefix`, as (normalised name, concept row), by name.

@@ -36,6 +36,7 @@ RERANK_MODES = {
 _RERANK_NUMBERS = {mode: number for number, mode in RERANK_MODES.items()}
 _SOURCE_NUMBERS = {
     MatchSource.EXACT: common_pb2.MATCH_SOURCE_EXACT,
+    MatchSource.TYPO: common_pb2.MATCH_SOURCE_TYPO,
     MatchSource.DENSE: common_pb2.MATCH_SOURCE_DENSE,
 }
 _SOURCES = {number: source for source, number in _SOURCE_NUMBERS.items()}

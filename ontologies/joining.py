@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from linker.terminology import TABLES, map_table, write_table
+from linker.typos import SHORTEST, word_hashes
 from ontologies.alternates import join_alternates
 from ontologies.errors import BuildError, SourceError
 from ontologies.hierarchy import below_cycles, check_parents, find_cycle, missing_parent, spelled
@@ -175,6 +176,13 @@ _WRITTEN = {
         SELECT DISTINCT concept_id, replaced_by, relation FROM replacement ANTI JOIN circular USING (seq) ORDER BY ALL
     """,
 }
+_WORDS = """
+    SELECT DISTINCT word
+    FROM (SELECT unnest(string_split(text, ' ')) AS word FROM (
+        SELECT key AS text FROM names UNION ALL SELECT unnest(respelled) FROM names
+    ))
+    WHERE length(word) >= ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +232,7 @@ def join(
                 raise BuildError("the sources hold no name to link to; expected at least one concept with a name")
             for name, query in _WRITTEN.items():
                 _write_parts(database.sql(query).to_arrow_reader(_BATCH), folder / name, books)
+            _write_words(database, folder / "words.arrow")
         for name in _WRITTEN:
             _join_parts(folder / name)
     except (duckdb.Error, OSError, ValueError) as error:  # ValueError: see `write_table`
@@ -343,6 +352,13 @@ def _write_parts(reader: pa.RecordBatchReader, path: Path, books: Mapping[str, p
                 for field in schema
             ]
             writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+def _write_words(database: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write what `linker.typos` needs of the words of all names."""
+    reader = database.sql(_WORDS, params=[SHORTEST - 1]).to_arrow_reader(_BATCH)
+    hashes = np.unique(np.concatenate([word_hashes([]), *(word_hashes(batch["word"].to_pylist()) for batch in reader)]))
+    write_table(pa.table([hashes], schema=TABLES[path.name]), path)
 
 
 def _join_parts(path: Path) -> None:

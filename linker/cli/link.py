@@ -187,7 +187,7 @@ def links_table(
 
 def _cells(candidate: Candidate, systems: Sequence[str]) -> list[Text]:
     how = str(candidate.source)
-    if candidate.source is MatchSource.DENSE:
+    if candidate.source is not MatchSource.EXACT:
         how += f" {candidate.similarity:.2f} “{candidate.matched_name}”"
     if candidate.rerank_score is not None:
         how += f", reranked {candidate.rerank_score:+.1f}"

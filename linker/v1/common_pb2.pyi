@@ -15,9 +15,11 @@ class MatchSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MATCH_SOURCE_UNSPECIFIED: _ClassVar[MatchSource]
     MATCH_SOURCE_EXACT: _ClassVar[MatchSource]
     MATCH_SOURCE_DENSE: _ClassVar[MatchSource]
+    MATCH_SOURCE_TYPO: _ClassVar[MatchSource]
 MATCH_SOURCE_UNSPECIFIED: MatchSource
 MATCH_SOURCE_EXACT: MatchSource
 MATCH_SOURCE_DENSE: MatchSource
+MATCH_SOURCE_TYPO: MatchSource
 
 class Concept(_message.Message):
     __slots__ = ("id", "system", "code", "display", "semantic_types", "codes")

@@ -17,6 +17,7 @@ from platformdirs import user_cache_path
 
 from linker.console import stderr
 from linker.manifest import FORMAT, MANIFEST, file_entry
+from linker.terminology import TABLES
 from ontologies.build import build
 from ontologies.readers.tables import read_tables
 
@@ -39,7 +40,7 @@ def bundle_path() -> Path:
 
 
 def _fingerprint() -> str:
-    digest = hashlib.sha256(f"{version('medlinker')} {FORMAT}".encode())
+    digest = hashlib.sha256(f"{version('medlinker')} {FORMAT} {' '.join(TABLES)}".encode())
     for path in sorted(p for folder in (TERMS, ENCODER, RERANKER) for p in folder.iterdir()):
         digest.update(f"{path.parent.name}/{path.name} {file_entry(path).sha256}\n".encode())
     return digest.hexdigest()[:12]

@@ -25,6 +25,7 @@ FILES = [
     "index.faiss",
     "names.arrow",
     "replacements.arrow",
+    "words.arrow",
 ]
 
 

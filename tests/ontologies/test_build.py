@@ -43,7 +43,7 @@ def test_the_same_sources_give_the_same_bundle(bundle: Path, clinic_tsv: Path, t
     assert (tmp_path / "again/manifest.json").read_bytes() == (bundle / "manifest.json").read_bytes()
     copy.write_text(header + "".join(sorted(rows, key=lambda row: row.split("\t")[0], reverse=True)))
     build([read(copy)], tmp_path / "reversed", encoder=ENCODER)
-    for name in ("names.arrow", "index.faiss", "exact.arrow"):
+    for name in ("names.arrow", "index.faiss", "exact.arrow", "words.arrow"):
         assert (tmp_path / "reversed" / name).read_bytes() == (bundle / name).read_bytes()
 
 
