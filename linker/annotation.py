@@ -20,7 +20,7 @@ from linker.limits import MAX_MENTION_LENGTH
 from linker.options import DEFAULTS, Options
 from linker.pipeline import Linker
 from linker.records import Assertion, ConceptFilter, Link, Mention
-from linker.sections import Headers
+from linker.sections import Headers, Outline
 
 MAX_NOTE_LENGTH = 10_000_000  # characters
 _BATCH = 512  # mentions linked at once
@@ -82,10 +82,14 @@ class Annotator:
                 message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note):,}; split it"
                 raise InvalidInput(message, field=f"notes[{position}]")
         detector = self._given or self._detector(options.filter)
-        found = detector.detect(notes)
+        outlines = [self._headers.outline(note) for note in notes]
+        found = [
+            [span for span in spans if not outline.in_header(span.begin)]
+            for outline, spans in zip(outlines, detector.detect(notes), strict=True)
+        ]
         mentions = [m for note, spans in zip(notes, found, strict=True) for m in _mentions(note, spans)]
         links = self._linked(mentions, options)
-        return [self._annotated(note, spans, links) for note, spans in zip(notes, found, strict=True)]
+        return [self._annotated(*of_note, links) for of_note in zip(notes, outlines, found, strict=True)]
 
     def _of_names(self, wanted: ConceptFilter) -> Detector:
         return AbbreviationDetector(DictionaryDetector.of(self.linker.bundle, wanted=wanted))
@@ -95,8 +99,7 @@ class Annotator:
             batch = mentions[begin : begin + _BATCH]
             yield from self.linker.link_as_read([m for m, _ in batch], [reading for _, reading in batch], options)
 
-    def _annotated(self, note: str, spans: Sequence[Span], links: Iterator[Link]) -> AnnotatedNote:
-        outline = self._headers.outline(note)
+    def _annotated(self, note: str, outline: Outline, spans: Sequence[Span], links: Iterator[Link]) -> AnnotatedNote:
         said = self._triggers.assertions(note, [(span.begin, span.end) for span in spans])
         return AnnotatedNote(
             note,

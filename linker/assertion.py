@@ -1,8 +1,9 @@
 """Assertion: is what a mention names there, in the patient, now? By triggers in its sentence, in the manner of ConText.
 
 Harkema, Dowling, Thornblade, Chapman, ConText: an algorithm for determining negation, experiencer, and temporal status
-from clinical reports, J Biomed Inform 2009. A trigger says something of the mentions in its scope: those after or before
-it in the sentence, up to where a phrase ends the scope. A phrase that only looks like a trigger hides the one within.
+from clinical reports, J Biomed Inform 2009. A trigger says something of the mentions in its scope: those after it or
+before it in the sentence, up to where a phrase ends the scope. A phrase that only looks like a trigger hides the one
+within.
 The triggers are data: `linker/rules/en.toml` and its like.
 """
 
@@ -121,6 +122,6 @@ def _read(rule: dict[str, Any], field: str) -> _Rule:
 
 
 def _pattern(phrase: str) -> str:
-    """A phrase as a pattern of its words; \\d is a digit."""
+    """What a phrase matches: its words, whatever white space is between; digits may be told by their class."""
     words = r"\s+".join(re.escape(word).replace(r"\\d", r"\d").replace(r"\+", "+") for word in phrase.split())
     return rf"(?<![\w]){words}(?![\w])" if phrase[0].isalnum() else words + r"(?!\w)"

@@ -27,13 +27,20 @@ _NONE = Section()
 class Outline:
     """The sections of one note."""
 
-    def __init__(self, begins: Sequence[int], sections: Sequence[Section]) -> None:
-        self._begins, self._sections = begins, sections
+    def __init__(self, headers: Sequence[tuple[int, int]], sections: Sequence[Section]) -> None:
+        """headers: where they stand, half-open ranges of code points."""
+        self._headers, self._sections = headers, sections
+        self._begins = [end for _, end in headers]
 
     def at(self, place: int) -> Section:
         """The section of a code point; one without a name before the first header."""
         row = bisect_right(self._begins, place)
         return self._sections[row - 1] if row else _NONE
+
+    def in_header(self, place: int) -> bool:
+        """Does a code point stand in a header?"""
+        row = bisect_right(self._begins, place)
+        return row < len(self._headers) and self._headers[row][0] <= place
 
 
 class Headers:
@@ -58,8 +65,8 @@ class Headers:
 
     def outline(self, note: str) -> Outline:
         """Where the sections of a note begin. Time is linear in the note."""
-        found = [(header.end(), self._sections[_folded(header[1])]) for header in self._pattern.finditer(note)]
-        return Outline([begin for begin, _ in found], [section for _, section in found])
+        found = list(self._pattern.finditer(note))
+        return Outline([header.span() for header in found], [self._sections[_folded(header[1])] for header in found])
 
 
 def _folded(header: str) -> str:

@@ -15,6 +15,7 @@ from linker.sentences import sentences
 GOLD = """
 She has [asthma]. |
 No [chest pain]. | negated
+Exam: no [chest pain]. | negated
 Denies fever, chills or [night sweats]. | negated
 Without evidence of [pneumonia] on the film. | negated
 The scan was negative for [fracture]. | negated
@@ -38,6 +39,7 @@ Probable [gout], no [infection]. | uncertain | uncertain negated
 History of [stroke]. | historical
 s/p [hip fracture] in May. | historical
 [Pneumonia] two years ago. | historical
+Type 2 [diabetes] and high blood pressure, heart [attack] in 2019. | | historical
 Previous [deep vein thrombosis]. | historical
 The history and physical show [asthma]. |
 No history of [seizures]. | negated historical
