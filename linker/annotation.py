@@ -81,7 +81,7 @@ class Annotator:
             if len(note) > MAX_NOTE_LENGTH:
                 message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note):,}; split it"
                 raise InvalidInput(message, field=f"notes[{position}]")
-        detector = self._given or self._detector(options.filter)
+        detector = self.detector(options)
         outlines = [self._headers.outline(note) for note in notes]
         found = [
             [span for span in spans if not outline.in_header(span.begin)]
@@ -90,6 +90,10 @@ class Annotator:
         mentions = [m for note, spans in zip(notes, found, strict=True) for m in _mentions(note, spans)]
         links = self._linked(mentions, options)
         return [self._annotated(*of_note, links) for of_note in zip(notes, outlines, found, strict=True)]
+
+    def detector(self, options: Options = DEFAULTS) -> Detector:
+        """What finds the mentions under these options."""
+        return self._given or self._detector(options.filter)
 
     def _of_names(self, wanted: ConceptFilter) -> Detector:
         return AbbreviationDetector(DictionaryDetector.of(self.linker.bundle, wanted=wanted))

@@ -2,8 +2,8 @@
 
 Harkema, Dowling, Thornblade, Chapman, ConText: an algorithm for determining negation, experiencer, and temporal status
 from clinical reports, J Biomed Inform 2009. A trigger says something of the mentions in its scope: those after it or
-before it in the sentence, up to where a phrase ends the scope. A phrase that only looks like a trigger hides the one
-within.
+before it in the sentence, up to where a phrase, or a trigger that says otherwise, ends the scope. A phrase that only
+looks like a trigger hides the one within.
 The triggers are data: `linker/rules/en.toml` and its like.
 """
 
@@ -93,7 +93,6 @@ class Triggers:
 
 def _said(note: str, begin: int, end: int, triggers: Sequence[_Trigger]) -> Iterable[Assertion]:
     outside = [trigger for trigger in triggers if trigger.end <= begin or end <= trigger.begin]
-    ends = [trigger for trigger in outside if trigger.rule.assertion == _END]
     for trigger in outside:
         rule = trigger.rule
         if rule.assertion in {_END, _NONE}:
@@ -102,9 +101,17 @@ def _said(note: str, begin: int, end: int, triggers: Sequence[_Trigger]) -> Iter
         if rule.scope == ("before" if is_after else "after"):
             continue
         first, past = (trigger.end, begin) if is_after else (end, trigger.begin)
-        is_cut = any(first <= other.begin and other.end <= past for other in ends)
+        between = (other for other in outside if first <= other.begin and other.end <= past)
+        is_cut = any(_ends(other.rule, rule) for other in between)
         if not is_cut and (rule.words is None or len(note[first:past].split()) < rule.words):
             yield Assertion(rule.assertion)
+
+
+def _ends(other: _Rule, rule: _Rule) -> bool:
+    """Does another trigger end the scope of this one? Of "no fever, possible flu" the second says what the flu is."""
+    rivals = {Assertion.NEGATED, Assertion.UNCERTAIN} - {rule.assertion}
+    is_rival = len(rivals) == 1 and other.assertion in rivals and other.scope == rule.scope
+    return other.assertion == _END or is_rival
 
 
 def _read(rule: dict[str, Any], field: str) -> _Rule:

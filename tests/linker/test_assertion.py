@@ -35,7 +35,7 @@ Rule out [myocardial infarction]. | uncertain
 [Sarcoidosis] cannot be excluded. | uncertain
 CT to rule out [stroke], which was not seen. | uncertain
 [Tuberculosis] versus lymphoma. | uncertain
-Probable [gout], no [infection]. | uncertain | uncertain negated
+Probable [gout], no [infection]. | uncertain | negated
 History of [stroke]. | historical
 s/p [hip fracture] in May. | historical
 [Pneumonia] two years ago. | historical
