@@ -123,7 +123,7 @@ def test_a_page_holds_the_note_and_no_markup_of_it(annotator: Annotator, text: s
     reader.close()
     assert not reader.open
     assert {"script", "img", "a", "link"}.isdisjoint(reader.tags)
-    assert "http" not in written.replace("http-equiv", "")
+    assert "http" not in page([]).replace("http-equiv", "")
     if text.isprintable():
         assert reader.text == text
 
