@@ -54,10 +54,13 @@ class Triggers:
                 read = _read(rule, f"{path}: trigger[{position}]")
                 for phrase in rule["phrases"]:
                     self._rules.setdefault(phrase.lower(), []).append(read)
-                    patterns[phrase.lower()] = re.compile(_pattern(phrase), re.IGNORECASE)
+                    patterns[phrase.lower()] = re.compile(_words(phrase), re.IGNORECASE)
         self._patterns = patterns
         longest_first = sorted(patterns, key=len, reverse=True)
-        self._any = re.compile("|".join(_pattern(phrase) for phrase in longest_first) or "(?!)", re.IGNORECASE)
+        # Words are looked for only where one begins: that is asked once, and not by each of hundreds of alternatives.
+        words = "|".join(_words(phrase) for phrase in longest_first if phrase[0].isalnum()) or "(?!)"
+        others = "|".join(_words(phrase) for phrase in longest_first if not phrase[0].isalnum()) or "(?!)"
+        self._any = re.compile(rf"(?:(?<!\w)(?:{words})|(?:{others}))(?!\w)", re.IGNORECASE)
 
     def assertions(self, note: str, places: Sequence[tuple[int, int]]) -> list[frozenset[Assertion]]:
         """What is said of each mention, given as half-open ranges of code points; empty where it is simply there.
@@ -128,7 +131,6 @@ def _read(rule: dict[str, Any], field: str) -> _Rule:
     return _Rule(rule["assertion"], rule["scope"], words)
 
 
-def _pattern(phrase: str) -> str:
+def _words(phrase: str) -> str:
     """What a phrase matches: its words, whatever white space is between; digits may be told by their class."""
-    words = r"\s+".join(re.escape(word).replace(r"\\d", r"\d").replace(r"\+", "+") for word in phrase.split())
-    return rf"(?<![\w]){words}(?![\w])" if phrase[0].isalnum() else words + r"(?!\w)"
+    return r"\s+".join(re.escape(word).replace(r"\\d", r"\d").replace(r"\+", "+") for word in phrase.split())

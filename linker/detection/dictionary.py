@@ -8,7 +8,7 @@ capitals where the bundle writes all its names so or where it is a common word o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from linker.bundle import Bundle
@@ -57,7 +57,9 @@ class DictionaryDetector:
         return cls(bundle.terminology, common=common, wanted=wanted)
 
     def _detect(self, note: str) -> list[Span]:
-        words = list(words_of(note))
+        return [span for words in _runs(words_of(note)) for span in self._detect_in(note, words)]
+
+    def _detect_in(self, note: str, words: Sequence[Word]) -> list[Span]:
         spans = coordinated(note, words, self._forms, self.is_name)
         for start in range(len(words)):
             past = start
@@ -91,6 +93,18 @@ class DictionaryDetector:
         if self._is_common(form):
             return True
         return len(form) <= _ACRONYM and not any(map(str.islower, "".join(map(self._terminology.name, names))))
+
+
+def _runs(words: Iterable[Word]) -> Iterator[list[Word]]:
+    """Words that a name may go over, together: a note of any length is read piece by piece."""
+    run: list[Word] = []
+    for word in words:
+        if word.gap is None and run:
+            yield run
+            run = []
+        run.append(word)
+    if run:
+        yield run
 
 
 def _is_shouted(note: str, words: Sequence[Word], places: range) -> bool:
