@@ -17,14 +17,14 @@ class Strings(Sequence[bytes]):
     """A string column as UTF-8, whose byte order is code-point order."""
 
     def __init__(self, array: pa.Array) -> None:
-        self._array = array
+        self.array = array
         _, offsets, data = array.buffers()
         width = np.int64 if pa.types.is_large_string(array.type) else np.int32
         self._offsets = np.frombuffer(offsets, dtype=width)[array.offset :] if len(array) else np.zeros(1, width)
         self._data = memoryview(data) if data is not None else memoryview(b"")
 
     def __len__(self) -> int:
-        return len(self._array)
+        return len(self.array)
 
     def __getitem__(self, row: int) -> bytes:  # type: ignore[override]  # slices are not needed
         return bytes(self._data[self._offsets[row] : self._offsets[row + 1]])

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
+from linker.annotation import AnnotatedMention, AnnotatedNote
 from linker.errors import InvalidInput
+from linker.offsets import Offsets, OffsetUnit
 from linker.records import Candidate, Code, Link, Mention
 
 _READ = 1 << 16
@@ -69,6 +71,10 @@ def _field(row: dict[str, Any], key: str, kind: type, place: str) -> Any:
 
 def link_line(link: Link) -> str:
     """One link as a JSON object without a line break."""
+    return _line(_link(link))
+
+
+def _link(link: Link) -> dict[str, object]:
     row: dict[str, object] = {"mention": link.mention.text, "outcome": "match" if link.concept else "no_match"}
     if link.nil_reason is not None:
         row["reason"] = str(link.nil_reason)
@@ -77,12 +83,39 @@ def link_line(link: Link) -> str:
     if link.expansion:
         row["expansion"] = link.expansion
     row["candidates"] = [_candidate(candidate) for candidate in link.candidates]
+    return row
+
+
+def _line(row: dict[str, object]) -> str:
     try:
         line = json.dumps(row, ensure_ascii=False)
         line.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape and UTF-8 cannot hold
         line = json.dumps(row)
     return line
+
+
+def annotated_line(note: AnnotatedNote, note_id: str, unit: OffsetUnit = OffsetUnit.CODE_POINTS) -> str:
+    """One annotated note as a JSON object without a line break. begin and end count `unit`; the text is left out."""
+    offsets = Offsets(note.text, unit)
+    row: dict[str, object] = {
+        "note_id": note_id,
+        "offset_unit": str(unit),
+        "mentions": [_annotation(mention, offsets) for mention in note.mentions],
+    }
+    return _line(row)
+
+
+def _annotation(mention: AnnotatedMention, offsets: Offsets) -> dict[str, object]:
+    pieces = [[offsets.of(begin), offsets.of(end)] for begin, end in mention.span.pieces]
+    return {
+        "begin": pieces[0][0],
+        "end": pieces[-1][1],
+        **({"pieces": pieces} if len(pieces) > 1 else {}),
+        **_link(mention.link),
+        "assertions": sorted(mention.assertions),
+        "section": mention.section,
+    }
 
 
 def code_row(code: Code) -> dict[str, object]:

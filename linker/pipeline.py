@@ -73,10 +73,21 @@ class Linker:
     def link_timed(self, mentions: Iterable[Mention | str], options: Options) -> tuple[list[Link], Timings]:
         """As `link`, with the time each room took."""
         batch = [m if isinstance(m, Mention) else Mention(m) for m in mentions]
-        asked = self._resolve(options)
         for position, mention in enumerate(batch):
             mention.check(f"mentions[{position}]")
-        readings = in_full(batch)
+        return self._link(batch, in_full(batch), options)
+
+    def link_as_read(self, mentions: Sequence[Mention], readings: Sequence[Mention], options: Options) -> list[Link]:
+        """As `link`, where the caller knows how each mention is to be read, as `linker.abbreviations.in_full` says it.
+
+        For who has many mentions of one long note, and has looked for its abbreviations once.
+        """
+        return self._link(mentions, readings, options)[0]
+
+    def _link(
+        self, batch: Sequence[Mention], readings: Sequence[Mention], options: Options
+    ) -> tuple[list[Link], Timings]:
+        asked = self._resolve(options)
         names = [normalise(reading.text) for reading in readings]
         distinct = {name: row for row, name in enumerate(dict.fromkeys(name for name in names if name))}
 

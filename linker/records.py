@@ -42,6 +42,16 @@ class RerankMode(StrEnum):
     NEVER = "never"
 
 
+class Assertion(StrEnum):
+    """What a note says of a mention, other than that it is there, in the patient, now."""
+
+    NEGATED = "negated"
+    UNCERTAIN = "uncertain"
+    HISTORICAL = "historical"
+    HYPOTHETICAL = "hypothetical"
+    FAMILY = "family"
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A surface form, and where it stands in its context when there is one.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from linker.spelling import american
 
@@ -22,8 +23,11 @@ _KEPT_PUNCTUATION = "%"
 _APOSTROPHES = "`\u02bc"  # the symbol and the letter that stand for one
 _ACUTE = "\u00b4"  # an accent that stands alone: the apostrophe of a keyboard without one, "d´Alzheimer"
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae"})
+_PICTURES = 0x2190  # the first of the arrows, boxes, dingbats and emoji; "°" and "®" come before
 _DOTTED_I = "i\u0307"  # what the capital of Turkish i folds to
 _UNSPACED = "\u3005\u3006\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED_CHAR = re.compile(f"[{_UNSPACED}]")
+_WORD = re.compile(f"[{_UNSPACED}]|[^ {_UNSPACED}]+")
 _IDLE_GAP = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 
 
@@ -41,7 +45,17 @@ class _Gaps(dict[int, int | None]):
         return self[point]
 
 
+class _GapsInPlace(dict[int, int]):
+    """As `_Gaps`, but that every character stays where it is. Format controls are part of a word, pictures are not."""
+
+    def __missing__(self, point: int) -> int:
+        is_picture = point >= _PICTURES and unicodedata.category(chr(point)) == "So"
+        self[point] = ord(" ") if is_picture or chr(point) == _ACUTE else _GAPS[point] or point
+        return self[point]
+
+
 _GAPS = _Gaps()
+_GAPS_IN_PLACE = _GapsInPlace()
 
 
 def normalise(text: str) -> str:
@@ -56,6 +70,22 @@ def normalise(text: str) -> str:
         return american(_spaced(text.lower()))
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.replace(_ACUTE, " ")).casefold())
     return american(_IDLE_GAP.sub("", _spaced(folded.replace(_DOTTED_I, "i").translate(_LIGATURES))))
+
+
+def words(text: str) -> Iterator[tuple[int, int]]:
+    """Where the words of a text stand, as half-open ranges of its code points: what lies between gaps.
+
+    A Chinese character or kana is a word of its own. A word may come to nothing when it is normalised.
+
+    >>> list(words("Non-Hodgkin’s"))
+    [(0, 3), (4, 11), (12, 13)]
+    """
+    return (word.span() for word in _WORD.finditer(text.translate(_GAPS_IN_PLACE)))
+
+
+def is_unspaced(text: str) -> bool:
+    """Is this a character of a script that is written without spaces?"""
+    return bool(_UNSPACED_CHAR.match(text))
 
 
 def _spaced(text: str) -> str:

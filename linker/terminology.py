@@ -334,6 +334,15 @@ class Terminology:
         meant = self._vocabulary.corrected(normalised)
         return sorted({row for text in meant for row in self.names_alike(text)})
 
+    @property
+    def forms(self) -> Strings:
+        """Normalised names and their spellings without accents, in byte order: the table of exact hits."""
+        return self._exact
+
+    def name_of_form(self, row: int) -> int:
+        """Row of the name that the form at a row of `forms` is of."""
+        return int(self._exact_names[row])
+
     def search(self, prefix: str, *, after: tuple[str, int] | None = None, limit: int = 20) -> list[tuple[str, int]]:
         """Concepts with a name that begins with `prefix`, as (normalised name, concept row), by name.
 

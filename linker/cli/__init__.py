@@ -19,6 +19,7 @@ from linker.errors import LinkerError
 _PLUGINS = "linker.commands"
 _COMMANDS = {
     "link": "linker.cli.link:link",
+    "annotate": "linker.cli.annotate:annotate",
     "concept": "linker.cli.inspect:concept",
     "search": "linker.cli.inspect:search",
     "map": "linker.cli.mapping:map_codes",

@@ -1,0 +1,136 @@
+"""Assertion: is what a mention names there, in the patient, now? By triggers in its sentence, in the manner of ConText.
+
+Harkema, Dowling, Thornblade, Chapman, ConText: an algorithm for determining negation, experiencer, and temporal status
+from clinical reports, J Biomed Inform 2009. A trigger says something of the mentions in its scope: those after it or
+before it in the sentence, up to where a phrase, or a trigger that says otherwise, ends the scope. A phrase that only
+looks like a trigger hides the one within.
+The triggers are data: `linker/rules/en.toml` and its like.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linker.errors import InvalidInput
+from linker.records import Assertion
+from linker.rules import TRIGGERS, read_rules
+from linker.sentences import sentences
+
+_END, _NONE = "end", "none"
+_SCOPES = ("after", "before", "both")
+_LONGEST = 2000  # characters of a sentence that are read: more is no sentence
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """assertion: one of `Assertion`, "end" or "none". words: how far the scope reaches; None as far as it can."""
+
+    assertion: str
+    scope: str
+    words: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trigger:
+    begin: int
+    end: int
+    rule: _Rule
+
+
+class Triggers:
+    """The triggers of several files. Immutable and safe to share between threads."""
+
+    def __init__(self, paths: Iterable[Path] = TRIGGERS) -> None:
+        """Raises `InvalidInput` naming file and field."""
+        self._rules: dict[str, list[_Rule]] = {}
+        patterns: dict[str, re.Pattern[str]] = {}
+        for path in paths:
+            for position, rule in enumerate(read_rules(path, "trigger")):
+                read = _read(rule, f"{path}: trigger[{position}]")
+                for phrase in rule["phrases"]:
+                    self._rules.setdefault(phrase.lower(), []).append(read)
+                    patterns[phrase.lower()] = re.compile(_words(phrase), re.IGNORECASE)
+        self._patterns = patterns
+        longest_first = sorted(patterns, key=len, reverse=True)
+        # Words are looked for only where one begins: that is asked once, and not by each of hundreds of alternatives.
+        words = "|".join(_words(phrase) for phrase in longest_first if phrase[0].isalnum()) or "(?!)"
+        others = "|".join(_words(phrase) for phrase in longest_first if not phrase[0].isalnum()) or "(?!)"
+        self._any = re.compile(rf"(?:(?<!\w)(?:{words})|(?:{others}))(?!\w)", re.IGNORECASE)
+
+    def assertions(self, note: str, places: Sequence[tuple[int, int]]) -> list[frozenset[Assertion]]:
+        """What is said of each mention, given as half-open ranges of code points; empty where it is simply there.
+
+        A mention's own words trigger nothing: "no" in "no known allergies" does not where that is the mention.
+        """
+        spans = list(sentences(note)) if places else []
+        begins = [begin for begin, _ in spans]
+        found: dict[int, list[_Trigger]] = {}
+        answers = []
+        for begin, end in places:
+            row = bisect_right(begins, begin) - 1
+            if row not in found:
+                found[row] = self._triggers(note, *spans[row])
+            answers.append(frozenset(_said(note, begin, end, found[row])))
+        return answers
+
+    def _triggers(self, note: str, begin: int, end: int) -> list[_Trigger]:
+        if end - begin > _LONGEST:
+            return []
+        return [
+            _Trigger(match.start(), match.end(), rule)
+            for match in self._any.finditer(note, begin, end)
+            for rule in self._rules_of(match[0])
+        ]
+
+    def _rules_of(self, text: str) -> list[_Rule]:
+        phrase = " ".join(text.lower().split())
+        if phrase in self._rules:
+            return self._rules[phrase]
+        return next((self._rules[key] for key, pattern in self._patterns.items() if pattern.fullmatch(text)), [])
+
+
+def _said(note: str, begin: int, end: int, triggers: Sequence[_Trigger]) -> Iterable[Assertion]:
+    outside = [trigger for trigger in triggers if trigger.end <= begin or end <= trigger.begin]
+    for trigger in outside:
+        rule = trigger.rule
+        if rule.assertion in {_END, _NONE}:
+            continue
+        is_after = trigger.end <= begin
+        if rule.scope == ("before" if is_after else "after"):
+            continue
+        first, past = (trigger.end, begin) if is_after else (end, trigger.begin)
+        between = (other for other in outside if first <= other.begin and other.end <= past)
+        is_cut = any(_ends(other.rule, rule) for other in between)
+        if not is_cut and (rule.words is None or len(note[first:past].split()) < rule.words):
+            yield Assertion(rule.assertion)
+
+
+def _ends(other: _Rule, rule: _Rule) -> bool:
+    """Does another trigger end the scope of this one? Of "no fever, possible flu" the second says what the flu is."""
+    rivals = {Assertion.NEGATED, Assertion.UNCERTAIN} - {rule.assertion}
+    is_rival = len(rivals) == 1 and other.assertion in rivals and other.scope == rule.scope
+    return other.assertion == _END or is_rival
+
+
+def _read(rule: dict[str, Any], field: str) -> _Rule:
+    known = (*Assertion, _END, _NONE)
+    if rule.get("assertion") not in known:
+        raise InvalidInput(f"expected one of {', '.join(known)}", field=f"{field}.assertion")
+    if rule.get("scope") not in _SCOPES:
+        raise InvalidInput(f"expected one of {', '.join(_SCOPES)}", field=f"{field}.scope")
+    words, phrases = rule.get("words"), rule.get("phrases")
+    if words is not None and (not isinstance(words, int) or words < 1):
+        raise InvalidInput("expected a number of words, 1 or more", field=f"{field}.words")
+    if not isinstance(phrases, list) or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
+        raise InvalidInput("expected a list of phrases", field=f"{field}.phrases")
+    return _Rule(rule["assertion"], rule["scope"], words)
+
+
+def _words(phrase: str) -> str:
+    """What a phrase matches: its words, whatever white space is between; digits may be told by their class."""
+    return r"\s+".join(re.escape(word).replace(r"\\d", r"\d").replace(r"\+", "+") for word in phrase.split())

@@ -1,0 +1,117 @@
+"""`linker annotate`: notes to coded notes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from linker.annotation import AnnotatedNote, Annotator
+from linker.assertion import Triggers
+from linker.bundles import DEFAULT
+from linker.cli.shared import BundleOption, DisplayOption, LanguageOption, TypesOption, VocabularyOption
+from linker.console import stderr, stdout
+from linker.errors import InvalidInput
+from linker.jsonlines import annotated_line
+from linker.offsets import OffsetUnit
+from linker.options import Options
+from linker.pipeline import Linker
+from linker.records import ConceptFilter, RerankMode
+from linker.rendering import coloured, lines_of, page
+from linker.rules import SECTIONS, TRIGGERS
+from linker.sections import Headers
+
+
+def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Notes as UTF-8 text; - is standard input.")],
+    bundle: BundleOption = DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each note.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="PAGE", help="Write a page to look at, self-contained; - prints it."),
+    ] = None,
+    unit: Annotated[
+        OffsetUnit, typer.Option("--offsets", help="What begin and end count, in JSON.")
+    ] = OffsetUnit.CODE_POINTS,
+    top_k: Annotated[int, typer.Option("-k", "--top-k", help="Candidates for a mention in JSON, 1 to 1,000.")] = 1,
+    semantic_type: TypesOption = None,
+    vocabulary: VocabularyOption = None,
+    language: LanguageOption = None,
+    display_language: DisplayOption = "",
+    rerank: Annotated[
+        RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
+    ] = RerankMode.AUTO,
+    sections: Annotated[
+        Path, typer.Option(metavar="TOML", help="Headers of sections, in place of those that are shipped.")
+    ] = SECTIONS,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="TOML", help="More triggers of assertion, beside the English and Spanish ones."),
+    ] = None,
+) -> None:
+    """Find the mentions in notes, and link each to its concept.
+
+    Prints the note with its mentions in colour, and what is known of each:
+
+      linker annotate note.txt
+
+      linker annotate --html note.html note.txt
+
+      echo "No chest pain." | linker annotate --json -
+
+    Mentions are names of the bundle, and short forms that the note defines. What the note says of a mention comes from
+    its words (negated, uncertain, historical, hypothetical, family) and its section. Notes are not altered: begin and
+    end are their own, CRLF, tabs and emoji counted.
+    """
+    wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
+    options = Options(top_k=top_k, filter=wanted, rerank=rerank, display_language=display_language)
+    headers, triggers = Headers(sections), Triggers([*TRIGGERS, *(rules or [])])
+    texts = [(file, _read(file)) for file in files]
+    annotator = Annotator(Linker.open(bundle), headers=headers, triggers=triggers)
+    notes = []
+    for file, text in texts:
+        (note,) = annotator.annotate([text], options)
+        notes.append(note)
+        if as_json:
+            line = annotated_line(note, "stdin" if file == "-" else file, unit)
+            sys.stdout.buffer.write(line.encode() + b"\n")
+        elif html is None:
+            _show(note)
+    if html is not None:
+        _write_page(html, notes)
+
+
+def _read(file: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"cannot be read: {error.strerror}", field=file) from error
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        message = f"expected UTF-8, found byte 0x{raw[error.start]:02x} at {error.start}"
+        raise InvalidInput(message, field=file) from error
+
+
+def _show(note: AnnotatedNote) -> None:
+    console = stdout()
+    console.print(coloured(note), soft_wrap=True)
+    console.print()
+    for mention in note.mentions:
+        console.print(Text(" · ".join(lines_of(note.text, mention))), soft_wrap=True)
+
+
+def _write_page(path: Path, notes: list[AnnotatedNote]) -> None:
+    text = page(notes)
+    if str(path) == "-":
+        sys.stdout.buffer.write(text.encode())
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"cannot be written: {error.strerror}", field=str(path)) from error
+    mentions = sum(len(note.mentions) for note in notes)
+    stderr.print(Text(f"{path}: {len(notes):,} notes, {mentions:,} mentions"), soft_wrap=True)
