@@ -17,6 +17,9 @@ from linker.errors import InvalidInput
 # RESOURCE_EXHAUSTED are not here: `core` sends batches again itself, and when to do so is in the server's answer.
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
+    # A server that stops says so in its health, and gets no calls from then on (gRFC A17): it keeps its connections
+    # while it drains, and retries alone would meet it again.
+    "healthCheckConfig": {"serviceName": ""},
     "methodConfig": [
         {
             "name": [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from linker.options import Options
 from linker.pipeline import Linker, Timings
 from linker.records import Link, Mention, NilReason
-from linker.server.batching import SLICE, Batcher
+from linker.server.batching import SMALL, Batcher
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Unobserved
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
@@ -22,7 +22,7 @@ from linker.wire import result_message
 TIMINGS = Timings(1, 2, 3, 4)
 BAD = Mention("bad")
 COST = 8  # tokens of a mention here
-SLICED = SLICE // COST  # mentions in a slice
+FEW = SMALL // COST  # mentions of a small call at most
 
 
 class FakeLinker:
@@ -140,7 +140,7 @@ async def test_a_free_worker_takes_all_that_waits(
     }
 
 
-async def test_a_small_call_waits_for_a_slice_of_the_large_ones(
+async def test_a_small_call_waits_for_one_batch_of_the_large_ones(
     new_batcher: Callable[..., Batcher], fake: FakeLinker
 ) -> None:
     batcher = new_batcher()
@@ -153,9 +153,8 @@ async def test_a_small_call_waits_for_a_slice_of_the_large_ones(
     fake.gate.set()
     await asyncio.gather(first, small, *calls)
     assert fake.batches.index(["small"]) <= 2
-    # The large ones take turns, and their batches are short while small calls are about.
-    assert {name.split(".")[0] for batch in fake.batches[1:5] for name in batch} == {"small", "0", "1", "2"}
-    assert max(map(len, fake.batches)) <= SLICED
+    # Batches of large calls are short while small ones are about.
+    assert max(map(len, fake.batches)) <= FEW
     assert [ids(one.result()) for one in calls] == large
 
 
@@ -169,12 +168,39 @@ async def test_large_calls_alone_fill_their_batches(new_batcher: Callable[..., B
     await asyncio.gather(first, second)
     assert [len(batch) for batch in fake.batches] == [64] * 6 + [16]
     assert first.result().timings.encode_ns == sum("x" in batch for batch in fake.batches)
-    assert set(fake.batches[1]) == {"x", "y"}
+
+
+async def test_what_is_due_first_goes_first(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """Calls of one size in the order in which they came, and a smaller one before larger ones that came earlier."""
+    batcher = new_batcher(max_batch=FEW * COST)
+    first = await busy(batcher, fake)
+    names = [["a"] * 10 * FEW, ["b"] * 10 * FEW, ["c"] * 3 * FEW]
+    calls = [call(batcher, fake, own) for own in names]
+    await asyncio.sleep(0)
+    fake.gate.set()
+    await asyncio.gather(first, *calls)
+    order = [name for batch in fake.batches[1:] for name in batch]
+    assert order == ["c"] * 3 * FEW + ["a"] * 10 * FEW + ["b"] * 10 * FEW
+
+
+async def test_no_call_is_passed_for_ever(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """Smaller calls that come when a large one is nearly due no longer pass it."""
+    batcher = new_batcher(max_batch=FEW * COST)
+    batcher._seconds_per_token = 1e-6
+    first = await busy(batcher, fake)
+    large = call(batcher, fake, ["large"] * 10 * FEW)
+    await asyncio.sleep(0.05)
+    later = call(batcher, fake, ["later"] * 2 * FEW)
+    await asyncio.sleep(0)
+    fake.gate.set()
+    await asyncio.gather(first, large, later)
+    order = [name for batch in fake.batches[1:] for name in batch]
+    assert order == ["large"] * 10 * FEW + ["later"] * 2 * FEW
 
 
 async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
     """The mentions of a large call go by their tokens, and its results come in its own order all the same."""
-    batcher = new_batcher(max_batch=SLICE)
+    batcher = new_batcher(max_batch=SMALL)
     fake.gate.set()
     names = [str(n) for n in range(100)]
     tokens = [4 + n * 37 % 20 for n in range(100)]
@@ -182,7 +208,7 @@ async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], f
     assert ids(await work) == names
     taken = [tokens[int(name)] for batch in fake.batches for name in batch]
     assert taken == sorted(tokens, reverse=True)
-    assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= SLICE
+    assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= SMALL
 
 
 async def test_other_options_have_other_batches(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
@@ -233,12 +259,12 @@ async def test_large_calls_do_not_keep_small_ones_out(new_batcher: Callable[...,
 
 async def test_a_call_waits_for_what_fits_its_size(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
     """Under overload, what is accepted is not far behind: at most ten times its own work, or two batches."""
-    batcher = new_batcher(max_batch=SLICE)
+    batcher = new_batcher(max_batch=SMALL)
     first = await busy(batcher, fake)
-    middling = [call(batcher, fake, ["m"] * 2 * SLICED) for _ in range(15)]
+    middling = [call(batcher, fake, ["m"] * 2 * FEW) for _ in range(15)]
     await asyncio.sleep(0.01)
     assert [one.done() for one in middling] == [False] * 10 + [True] * 5
-    large = [call(batcher, fake, ["l"] * 20 * SLICED) for _ in range(3)]
+    large = [call(batcher, fake, ["l"] * 20 * FEW) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert not any(one.done() for one in large)
     fake.gate.set()
@@ -311,7 +337,7 @@ async def test_one_bad_call_fails_alone(
 
 
 async def test_a_failed_slice_ends_its_call(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    batcher = new_batcher(max_batch=SLICE)
+    batcher = new_batcher(max_batch=SMALL)
     fake.gate.set()
     with pytest.raises(LinkingFailed):
         await call(batcher, fake, ["bad"] * 500)
