@@ -87,7 +87,7 @@ def free_port() -> int:
 
 def channel(*addresses: str, retries: bool = False) -> grpc.aio.Channel:
     """A channel to one server, or to several in turns."""
-    options = [("grpc.service_config", json.dumps(RETRIES))] if retries else [("grpc.enable_retries", 0)]
+    options = [("grpc.service_config", json.dumps(RETRIES))] if retries else []
     # While a replica is away gRPC tries ever more rarely to connect: it has to be back before the next one stops.
     options += [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
     return grpc.aio.insecure_channel(f"ipv4:{','.join(addresses)}", options=options)

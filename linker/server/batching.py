@@ -2,9 +2,10 @@
 
 Each call is due after `STRETCH` times what it takes to link it, and what is due first goes first: a small call passes
 large ones that came before it, calls of one size go in order, and none is passed for ever (earliest deadline first; Liu
-and Layland, 1973). Calls of up to `SMALL` tokens and larger ones have queues and batches of their own, in turns where
-both wait: a call of one mention waits for a batch of the large ones, and not for the whole of one that is nearly due.
-Those batches are short while small calls are about, and as long as the budget allows when there are none. Calls that
+and Layland, 1973). Calls of up to `SMALL` tokens and larger ones have queues and batches of their own, and where both
+wait each has half of the work: a call of one mention waits for a batch of the large ones, and not for the whole of one
+that is nearly due. Those batches are short while small calls are about, and as long as the budget allows when there are
+none. Calls that
 share a linker and options share batches. One whose client has gone or whose deadline has passed is not worked on.
 
 A call is refused at once, rather than made to wait, where what goes before it and it itself are more than what is
@@ -33,11 +34,11 @@ from linker.server.observer import Observer, Unobserved
 from linker.server.waiting import Linked, WaitingCall
 from linker.server.work import NO_TIME, Outcome, link_shares
 
-SMALL = 128  # tokens of a small call at most
+SMALL = 64  # tokens of a small call at most
 SHORT_S = 0.015  # how long a batch of large calls should take while small ones are about
 ABOUT_S, ABOUT_BATCHES = 1.0, 10  # small calls are about for so long after one, or for so many full batches
-LEAST_BATCHES = 2  # that may wait for any call, so that a lone worker does not refuse what comes at one moment
-STRETCH = 10  # a call is due when so many times its own tokens have been linked
+LEAST_BATCHES = 3  # that may wait for any call, so that a lone worker does not refuse what comes at one moment
+STRETCH = 8  # a call is due when so many times its own tokens have been linked: as many as a stream has batches at work
 RETRY_S = (0.05, 10.0)  # least and most that a refused client is told to wait
 _SMOOTHING = 0.2
 
@@ -46,11 +47,14 @@ _Batch = dict[WaitingCall, list[int]]  # places of mentions
 
 
 class _Queue:
-    """Calls that wait, by linker and options, in the order in which they are due. tokens: of all of them."""
+    """Calls that wait, by linker and options, in the order in which they are due.
+
+    tokens: of all of them. taken: tokens that workers took of this queue, ever; the batcher evens them out.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[_Key, list[WaitingCall]] = {}
-        self.tokens = 0
+        self.tokens = self.taken = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -91,6 +95,7 @@ class _Queue:
                 batch[call] = call.take(room)
                 taken = before - call.waiting
                 self.tokens -= taken
+                self.taken += taken
                 room -= taken
                 if call.waiting:
                     break
@@ -116,7 +121,6 @@ class Batcher:
         self._idle = workers
         self._closed = False
         self._small, self._large = _Queue(), _Queue()
-        self._small_next = True
         self._small_until = 0.0
         self._seconds_per_token = 0.0002
 
@@ -145,7 +149,9 @@ class Batcher:
         self.check_room(cost)
         expires = float("inf") if timeout_s is None else monotonic() + timeout_s
         call = WaitingCall(mentions, ids, tokens, self._due(cost), expires, asyncio.get_running_loop().create_future())
-        queue = self._small if cost <= SMALL else self._large
+        queue, other = (self._small, self._large) if cost <= SMALL else (self._large, self._small)
+        if not queue:  # what it did not use while it was empty is not made up for
+            queue.taken = max(queue.taken, other.taken)
         key = (linker, options)
         queue.add(key, call)
         self._start_batches()
@@ -196,11 +202,9 @@ class Batcher:
                 self._start(key, batch)
 
     def _next_batch(self) -> tuple[_Key, _Batch, list[WaitingCall]]:
-        take_small = bool(self._small) and (self._small_next or not self._large)
-        self._small_next = not take_small
-        if take_small:
-            return self._small.next_batch(self._room(self._small))
-        return self._large.next_batch(self._room(self._large))
+        take_small = self._small and (not self._large or self._small.taken <= self._large.taken)
+        queue = self._small if take_small else self._large
+        return queue.next_batch(self._room(queue))
 
     def _room(self, queue: _Queue) -> int:
         """Tokens for the next batch of a queue."""

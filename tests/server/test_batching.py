@@ -188,14 +188,14 @@ async def test_no_call_is_passed_for_ever(new_batcher: Callable[..., Batcher], f
     batcher = new_batcher(max_batch=FEW * COST)
     batcher._seconds_per_token = 1e-6
     first = await busy(batcher, fake)
-    large = call(batcher, fake, ["large"] * 10 * FEW)
+    large = call(batcher, fake, ["large"] * 4 * FEW)
     await asyncio.sleep(0.05)
     later = call(batcher, fake, ["later"] * 2 * FEW)
     await asyncio.sleep(0)
     fake.gate.set()
     await asyncio.gather(first, large, later)
     order = [name for batch in fake.batches[1:] for name in batch]
-    assert order == ["large"] * 10 * FEW + ["later"] * 2 * FEW
+    assert order == ["large"] * 4 * FEW + ["later"] * 2 * FEW
 
 
 async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
@@ -244,32 +244,49 @@ async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits(
 
 
 async def test_large_calls_do_not_keep_small_ones_out(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    """Small calls are refused where two batches of small calls wait, and only there."""
+    """Small calls are refused where three batches of small calls wait, and only there."""
     batcher = new_batcher(max_batch=8 * COST)
     first = await busy(batcher, fake)
     large = [call(batcher, fake, ["x"] * 200) for _ in range(4)]
     await asyncio.sleep(0)
-    small = [call(batcher, fake, ["s"]) for _ in range(18)]
+    small = [call(batcher, fake, ["s"]) for _ in range(26)]
     await asyncio.sleep(0.01)
-    assert [one.done() for one in small] == [False] * 16 + [True] * 2
+    assert [one.done() for one in small] == [False] * 24 + [True] * 2
     fake.gate.set()
     outcomes = await asyncio.gather(first, *large, *small, return_exceptions=True)
-    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 21 + [True] * 2
+    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 29 + [True] * 2
+
+
+async def test_small_and_large_calls_each_have_half_of_the_work(
+    new_batcher: Callable[..., Batcher], fake: FakeLinker
+) -> None:
+    """However short the batches of the large ones are."""
+    batcher = new_batcher(max_batch=FEW * COST)
+    batcher._seconds_per_token = 0.015 / (2 * COST)  # so that those of large calls have two mentions
+    first = await busy(batcher, fake)
+    calls = [call(batcher, fake, ["large"] * 10 * FEW), *(call(batcher, fake, ["small"] * FEW) for _ in range(3))]
+    await asyncio.sleep(0)
+    fake.gate.set()
+    await asyncio.gather(first, *calls)
+    sizes = [(batch[0], len(batch)) for batch in fake.batches[1:]]
+    last_small = max(place for place, (name, _) in enumerate(sizes) if name == "small")
+    larges = sum(size for name, size in sizes[:last_small] if name == "large")
+    assert FEW <= larges <= 3 * FEW
 
 
 async def test_a_call_waits_for_what_fits_its_size(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    """Under overload, what is accepted is not far behind: at most ten times its own work, or two batches."""
+    """Under overload, what is accepted is not far behind: at most eight times its own work, or three batches."""
     batcher = new_batcher(max_batch=SMALL)
     first = await busy(batcher, fake)
-    middling = [call(batcher, fake, ["m"] * 2 * FEW) for _ in range(15)]
+    middling = [call(batcher, fake, ["m"] * 4 * FEW) for _ in range(11)]
     await asyncio.sleep(0.01)
-    assert [one.done() for one in middling] == [False] * 10 + [True] * 5
+    assert [one.done() for one in middling] == [False] * 8 + [True] * 3
     large = [call(batcher, fake, ["l"] * 20 * FEW) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert not any(one.done() for one in large)
     fake.gate.set()
     outcomes = await asyncio.gather(first, *middling, *large, return_exceptions=True)
-    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 5
+    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 3
 
 
 async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
