@@ -113,6 +113,10 @@ class Settings:
             ("grpc.enable_retries", 1),
             ("grpc.max_receive_message_length", limits.MAX_MESSAGE_BYTES),
             ("grpc.primary_user_agent", f"medlinker/{version('medlinker')}"),
+            # By default a server that was away is tried ever more rarely, up to two minutes apart: in a rolling restart
+            # it has to be found again before the next one goes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
         ]

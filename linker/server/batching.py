@@ -12,7 +12,8 @@ A call is refused at once, rather than made to wait, where what goes before it a
 linked until it is due and more than `LEAST_BATCHES` full batches, or where more than `max_queued` waits. So what is
 accepted is answered in a time that fits its size, however much is refused, and one that asks for much may wait for
 much. Small calls do not wait for large ones, and large ones do not keep them out. A batch is no longer than it has to
-be, since others wait for it: with 32 names it gets through about 94 % of the names a second that one with 64 does.
+be, since others wait for it, and longer ones do little more: of CPU, a name took 8.9 ms alone, 6.6 in a batch of 8, 6.4
+in one of 32 and 5.6 in one of 64.
 
 Everything here runs on the event loop but `link_shares`, which runs in a worker.
 """
@@ -35,6 +36,7 @@ from linker.server.waiting import Linked, WaitingCall
 from linker.server.work import NO_TIME, Outcome, link_shares
 
 SMALL = 64  # tokens of a small call at most
+LONG = 4  # a batch of large calls is up to so many times as long as others, where the call that is due first is
 SHORT_S = 0.015  # how long a batch of large calls should take while small ones are about
 ABOUT_S, ABOUT_BATCHES = 1.0, 10  # small calls are about for so long after one, or for so many full batches
 LEAST_BATCHES = 3  # that may wait for any call, so that a lone worker does not refuse what comes at one moment
@@ -58,6 +60,11 @@ class _Queue:
 
     def __bool__(self) -> bool:
         return bool(self._calls)
+
+    @property
+    def first(self) -> int:
+        """Tokens that wait of the call that is due first. There is one."""
+        return min((calls[0] for calls in self._calls.values()), key=_due_of).waiting
 
     def add(self, key: _Key, call: WaitingCall) -> None:
         insort(self._calls.setdefault(key, []), call, key=_due_of)
@@ -211,7 +218,8 @@ class Batcher:
         if queue is self._large and monotonic() < self._small_until:
             return min(SMALL, int(SHORT_S / self._seconds_per_token))
         # What is waiting is spread over the workers that are free: a lone large call does not leave one of them idle.
-        return min(self.max_batch, max(SMALL, ceil(queue.tokens / self._idle)))
+        most = max(self.max_batch, min(queue.first, LONG * self.max_batch))
+        return min(most, max(SMALL, ceil(queue.tokens / self._idle)))
 
     def _start(self, key: _Key, batch: _Batch) -> None:
         started = monotonic()

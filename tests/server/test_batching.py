@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from linker.options import Options
 from linker.pipeline import Linker, Timings
 from linker.records import Link, Mention, NilReason
-from linker.server.batching import SMALL, Batcher
+from linker.server.batching import LONG, SMALL, Batcher
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Unobserved
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
@@ -166,7 +166,7 @@ async def test_large_calls_alone_fill_their_batches(new_batcher: Callable[..., B
     await asyncio.sleep(0)
     fake.gate.set()
     await asyncio.gather(first, second)
-    assert [len(batch) for batch in fake.batches] == [64] * 6 + [16]
+    assert [len(batch) for batch in fake.batches] == [200, 200]
     assert first.result().timings.encode_ns == sum("x" in batch for batch in fake.batches)
 
 
@@ -208,7 +208,7 @@ async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], f
     assert ids(await work) == names
     taken = [tokens[int(name)] for batch in fake.batches for name in batch]
     assert taken == sorted(tokens, reverse=True)
-    assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= SMALL
+    assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= LONG * SMALL
 
 
 async def test_other_options_have_other_batches(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
@@ -308,14 +308,14 @@ async def test_a_large_call_that_expires_is_given_up_between_its_batches(
     new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen
 ) -> None:
     batcher = new_batcher()
-    large = call(batcher, fake, ["x"] * 200, timeout_s=0.05)
+    large = call(batcher, fake, ["x"] * 500, timeout_s=0.05)
     await asyncio.to_thread(fake.entered.acquire)
     await asyncio.sleep(0.1)
     fake.gate.set()
     with pytest.raises(Expired):
         await large
     assert len(fake.batches) == 1
-    assert seen.told["expired"] == [200 - len(fake.batches[0])]
+    assert seen.told["expired"] == [500 - len(fake.batches[0])]
     assert batcher.queued == 0
 
 
