@@ -244,17 +244,17 @@ async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits(
 
 
 async def test_large_calls_do_not_keep_small_ones_out(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    """Small calls are refused where three batches of small calls wait, and only there."""
+    """Small calls are refused where five batches of small calls wait, and only there."""
     batcher = new_batcher(max_batch=8 * COST)
     first = await busy(batcher, fake)
     large = [call(batcher, fake, ["x"] * 200) for _ in range(4)]
     await asyncio.sleep(0)
-    small = [call(batcher, fake, ["s"]) for _ in range(26)]
+    small = [call(batcher, fake, ["s"]) for _ in range(42)]
     await asyncio.sleep(0.01)
-    assert [one.done() for one in small] == [False] * 24 + [True] * 2
+    assert [one.done() for one in small] == [False] * 40 + [True] * 2
     fake.gate.set()
     outcomes = await asyncio.gather(first, *large, *small, return_exceptions=True)
-    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 29 + [True] * 2
+    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 45 + [True] * 2
 
 
 async def test_small_and_large_calls_each_have_half_of_the_work(
@@ -275,7 +275,7 @@ async def test_small_and_large_calls_each_have_half_of_the_work(
 
 
 async def test_a_call_waits_for_what_fits_its_size(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    """Under overload, what is accepted is not far behind: at most eight times its own work, or three batches."""
+    """Under overload, what is accepted is not far behind: at most eight times its own work, or five batches."""
     batcher = new_batcher(max_batch=SMALL)
     first = await busy(batcher, fake)
     middling = [call(batcher, fake, ["m"] * 4 * FEW) for _ in range(11)]
