@@ -7,7 +7,7 @@ cores: what a second worker thread is worth, and a second server.
 overload: calls at 5 times what the server can do. Arrivals are on a schedule, and times are from when a call was due.
 fairness: one client with single mentions, alone and beside eight with batches of 1,024.
 reloads: the bundle is opened anew again and again while clients call.
-restarts: two replicas are restarted in turn while clients call both.
+restarts: two replicas are restarted in turn while `linker.client` calls both.
 kills: a server is killed and started again.
 
 Server and client share the cores, so ratios are what carries over to another machine. Without reranking, unless asked:
@@ -29,10 +29,11 @@ from pathlib import Path
 import grpc
 import machine
 from mentions import sample, split
-from servers import LINK, Replica, Seen, channel, closed_for, closed_loop, open_loop, percentile, timed
+from servers import Replica, Seen, channel, closed_for, closed_loop, open_loop, percentile, timed
 
 from linker import Linker, Mention, Options
 from linker.bundles import DEFAULT, bundle_path
+from linker.client import AsyncLinkerClient, ServiceError
 from linker.records import RerankMode
 from linker.v1 import admin_service_pb2 as admin
 from linker.v1 import linking_service_pb2 as linking
@@ -145,7 +146,9 @@ def overload(bench: Bench) -> Iterator[Row]:
     for size in (1, 16):
         payloads = bench.payloads(size)
         with bench.replica() as server:
-            peak = asyncio.run(closed_for(server.address, payloads, clients=CLIENTS // size, seconds=bench.seconds))
+            # Eight at least: fewer do not keep the workers busy, and 0.8 times what they get is not much of a load.
+            clients = max(CLIENTS // size, 8)
+            peak = asyncio.run(closed_for(server.address, payloads, clients=clients, seconds=bench.seconds))
             at = {
                 load: asyncio.run(open_loop(server.address, payloads, rate=load * peak.rate, seconds=bench.seconds))
                 for load in (0.8, 1.0)
@@ -218,17 +221,27 @@ def restarts(bench: Bench) -> Iterator[Row]:
 
 
 async def _restarted(replicas: Sequence[Replica], bench: Bench) -> tuple[Seen, set[int]]:
-    until, codes = asyncio.Event(), set()
-    async with channel(*(replica.address for replica in replicas), retries=True) as to:
-        await to.unary_unary(LINK)(bench.payloads(1)[0], wait_for_ready=True)
-        calls = asyncio.create_task(closed_loop(to, bench.payloads(4), clients=16, until=until))
+    until, seen, exits = asyncio.Event(), Seen(), set()
+    async with AsyncLinkerClient(f"ipv4:{','.join(replica.address for replica in replicas)}") as client:
+
+        async def caller(mentions: Sequence[Mention]) -> None:
+            while not until.is_set():
+                try:
+                    await client.link(mentions, bench.options)
+                except ServiceError as error:
+                    seen.codes[error.code] += 1
+                else:
+                    seen.codes["OK"] += 1
+
+        callers = [asyncio.create_task(caller(part)) for part in split(bench.mentions, 4)[:16]]
         for number in range(bench.times):
             replica = replicas[number % 2]
-            codes.add(await asyncio.to_thread(replica.stop))
+            exits.add(await asyncio.to_thread(replica.stop))
             await asyncio.to_thread(replica.start)
-            await asyncio.sleep(1.0)  # for clients to connect again, as a rollout waits for readiness
+            await asyncio.sleep(1.5)  # for clients to connect again, as a rollout waits for readiness
         until.set()
-        return await calls, codes
+        await asyncio.gather(*callers)
+    return seen, exits
 
 
 def kills(bench: Bench) -> Iterator[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import signal
 import socket
@@ -21,24 +20,6 @@ import numpy as np
 LINK = "/linker.v1.LinkingService/LinkMentions"
 START_S = 60.0
 CALL_S = 60.0
-# What `linker.client` asks gRPC for as well: calls that a server refuses while it stops go to another.
-RETRIES = {
-    "methodConfig": [
-        {
-            "name": [{"service": "linker.v1.LinkingService"}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "loadBalancingConfig": [{"round_robin": {}}],
-    # A server that stops says so in its health, and gets no calls from then on: retries alone would meet it again.
-    "healthCheckConfig": {"serviceName": ""},
-}
 
 
 class Replica:
@@ -85,12 +66,9 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def channel(*addresses: str, retries: bool = False) -> grpc.aio.Channel:
-    """A channel to one server, or to several in turns."""
-    options = [("grpc.service_config", json.dumps(RETRIES))] if retries else [("grpc.enable_retries", 0)]
-    # While a replica is away gRPC tries ever more rarely to connect: it has to be back before the next one stops.
-    options += [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
-    return grpc.aio.insecure_channel(f"ipv4:{','.join(addresses)}", options=options)
+def channel(address: str) -> grpc.aio.Channel:
+    """A channel without retries: what it is told is what the server said."""
+    return grpc.aio.insecure_channel(address, options=[("grpc.enable_retries", 0)])
 
 
 @dataclass(slots=True)

@@ -17,6 +17,9 @@ from linker.errors import InvalidInput
 # RESOURCE_EXHAUSTED are not here: `core` sends batches again itself, and when to do so is in the server's answer.
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
+    # A server that stops says so in its health, and gets no calls from then on (gRFC A17): it keeps its connections
+    # while it drains, and retries alone would meet it again.
+    "healthCheckConfig": {"serviceName": ""},
     "methodConfig": [
         {
             "name": [
@@ -110,6 +113,10 @@ class Settings:
             ("grpc.enable_retries", 1),
             ("grpc.max_receive_message_length", limits.MAX_MESSAGE_BYTES),
             ("grpc.primary_user_agent", f"medlinker/{version('medlinker')}"),
+            # By default a server that was away is tried ever more rarely, up to two minutes apart: in a rolling restart
+            # it has to be found again before the next one goes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
         ]

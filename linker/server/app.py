@@ -65,6 +65,9 @@ OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.server_handshake_timeout_ms", 10_000),  # a connection that says nothing holds its place no longer
 )
+# How long a thread may keep Python to itself while another waits, in seconds. The event loop and gRPC's own thread ask
+# for it several times a call: at Python's 5 ms they wait longer behind busy workers than their work takes.
+SWITCH_S = 0.0005
 LAST_ANSWERS_S = 0.1  # for gRPC to send what the last calls were answered
 
 
@@ -187,6 +190,7 @@ async def run(settings: Settings, bundles: Mapping[str, Path], *, ready: Callabl
 
     `ready` is called once, when calls are answered. Raises `InvalidInput` (a port) or `BundleError`.
     """
+    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     watch_loop(loop)
     stopping = asyncio.Event()

@@ -7,9 +7,11 @@ nearly proportional to them. A mention that the cross-encoder has to read costs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Protocol
 
-from linker.records import Mention
+from linker import limits
+from linker.v1 import linking_service_pb2 as linking
 
 _CHARACTERS = 4  # to a token
 _PAIRS = 12  # candidates that a cross-encoder reads beside a mention
@@ -17,12 +19,30 @@ _CANDIDATE = 10  # tokens of one
 _CONTEXT = 32  # tokens of the context that it sees at most
 
 
-def token_costs(mentions: Sequence[Mention], *, reranked: bool = False) -> list[int]:
+class Costed(Protocol):
+    """A mention, as a record or as a message."""
+
+    @property
+    def text(self) -> str:
+        """Its surface form."""
+
+    @property
+    def context(self) -> str:
+        """What is around it, "" for nothing."""
+
+
+def token_costs(mentions: Iterable[Costed], *, reranked: bool = False) -> list[int]:
     """The tokens of each mention, (n,). reranked: the cross-encoder reads all of them, whatever retrieval says."""
     return [_cost(mention, reranked=reranked) for mention in mentions]
 
 
-def _cost(mention: Mention, *, reranked: bool) -> int:
+def request_cost(request: linking.LinkMentionsRequest) -> int:
+    """The tokens of a request that nobody has checked yet."""
+    reranked = request.options.rerank_mode == linking.RERANK_MODE_ALWAYS
+    return sum(token_costs(request.mentions[: limits.MAX_MENTIONS], reranked=reranked))
+
+
+def _cost(mention: Costed, *, reranked: bool) -> int:
     own = 2 + _tokens(mention.text)
     if not reranked:
         return own

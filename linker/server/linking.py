@@ -17,7 +17,7 @@ from linker.requests import check_value_set, read_link_request
 from linker.server.batching import Batcher
 from linker.server.bundles import Bundles
 from linker.server.calls import current_call
-from linker.server.cost import token_costs
+from linker.server.cost import request_cost, token_costs
 from linker.server.errors import ResponseTooLarge
 from linker.server.lookups import Lookups
 from linker.server.snapshot import Snapshot
@@ -63,6 +63,8 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
 
     async def _link(self, request: linking.LinkMentionsRequest, context: Context, choose: Choose) -> bytes:
         arrived_ns = perf_counter_ns()
+        if not self._bundles.stopped:  # else another server is to be tried at once, and `choose` says so
+            self._batcher.check_room(request_cost(request))  # first of all: a refusal has to cost less than an answer
         checked = read_link_request(request)
         snapshot = choose(checked.bundle, checked.bundle_digest)
         remaining = context.time_remaining()

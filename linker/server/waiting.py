@@ -22,12 +22,15 @@ class Linked:
 
 
 @dataclass(eq=False, slots=True)
-class Call:
-    """See the module. tokens: what each mention costs. expires: `time.monotonic` after which nobody waits for it."""
+class WaitingCall:
+    """See the module. tokens: what each mention costs. due, expires: `time.monotonic` by which it should have been
+    linked, and after which nobody waits for it.
+    """
 
     mentions: Sequence[Mention]
     ids: Sequence[str]
     tokens: Sequence[int]
+    due: float
     expires: float
     future: asyncio.Future[Linked]
     arrived_ns: int = field(default_factory=perf_counter_ns)

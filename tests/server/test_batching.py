@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from linker.options import Options
 from linker.pipeline import Linker, Timings
 from linker.records import Link, Mention, NilReason
-from linker.server.batching import SLICE, Batcher
+from linker.server.batching import LONG, SMALL, Batcher
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Unobserved
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
@@ -22,7 +22,7 @@ from linker.wire import result_message
 TIMINGS = Timings(1, 2, 3, 4)
 BAD = Mention("bad")
 COST = 8  # tokens of a mention here
-SLICED = SLICE // COST  # mentions in a slice
+FEW = SMALL // COST  # mentions of a small call at most
 
 
 class FakeLinker:
@@ -140,7 +140,7 @@ async def test_a_free_worker_takes_all_that_waits(
     }
 
 
-async def test_a_small_call_waits_for_a_slice_of_the_large_ones(
+async def test_a_small_call_waits_for_one_batch_of_the_large_ones(
     new_batcher: Callable[..., Batcher], fake: FakeLinker
 ) -> None:
     batcher = new_batcher()
@@ -153,9 +153,8 @@ async def test_a_small_call_waits_for_a_slice_of_the_large_ones(
     fake.gate.set()
     await asyncio.gather(first, small, *calls)
     assert fake.batches.index(["small"]) <= 2
-    # The large ones take turns, and their batches are short while small calls are about.
-    assert {name.split(".")[0] for batch in fake.batches[1:5] for name in batch} == {"small", "0", "1", "2"}
-    assert max(map(len, fake.batches)) <= SLICED
+    # Batches of large calls are short while small ones are about.
+    assert max(map(len, fake.batches)) <= FEW
     assert [ids(one.result()) for one in calls] == large
 
 
@@ -167,14 +166,41 @@ async def test_large_calls_alone_fill_their_batches(new_batcher: Callable[..., B
     await asyncio.sleep(0)
     fake.gate.set()
     await asyncio.gather(first, second)
-    assert [len(batch) for batch in fake.batches] == [64] * 6 + [16]
+    assert [len(batch) for batch in fake.batches] == [200, 200]
     assert first.result().timings.encode_ns == sum("x" in batch for batch in fake.batches)
-    assert set(fake.batches[1]) == {"x", "y"}
+
+
+async def test_what_is_due_first_goes_first(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """Calls of one size in the order in which they came, and a smaller one before larger ones that came earlier."""
+    batcher = new_batcher(max_batch=FEW * COST)
+    first = await busy(batcher, fake)
+    names = [["a"] * 10 * FEW, ["b"] * 10 * FEW, ["c"] * 3 * FEW]
+    calls = [call(batcher, fake, own) for own in names]
+    await asyncio.sleep(0)
+    fake.gate.set()
+    await asyncio.gather(first, *calls)
+    order = [name for batch in fake.batches[1:] for name in batch]
+    assert order == ["c"] * 3 * FEW + ["a"] * 10 * FEW + ["b"] * 10 * FEW
+
+
+async def test_no_call_is_passed_for_ever(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """Smaller calls that come when a large one is nearly due no longer pass it."""
+    batcher = new_batcher(max_batch=FEW * COST)
+    batcher._seconds_per_token = 1e-6
+    first = await busy(batcher, fake)
+    large = call(batcher, fake, ["large"] * 4 * FEW)
+    await asyncio.sleep(0.05)
+    later = call(batcher, fake, ["later"] * 2 * FEW)
+    await asyncio.sleep(0)
+    fake.gate.set()
+    await asyncio.gather(first, large, later)
+    order = [name for batch in fake.batches[1:] for name in batch]
+    assert order == ["large"] * 4 * FEW + ["later"] * 2 * FEW
 
 
 async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
     """The mentions of a large call go by their tokens, and its results come in its own order all the same."""
-    batcher = new_batcher(max_batch=SLICE)
+    batcher = new_batcher(max_batch=SMALL)
     fake.gate.set()
     names = [str(n) for n in range(100)]
     tokens = [4 + n * 37 % 20 for n in range(100)]
@@ -182,7 +208,7 @@ async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], f
     assert ids(await work) == names
     taken = [tokens[int(name)] for batch in fake.batches for name in batch]
     assert taken == sorted(tokens, reverse=True)
-    assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= SLICE
+    assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= LONG * SMALL
 
 
 async def test_other_options_have_other_batches(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
@@ -218,32 +244,49 @@ async def test_a_call_larger_than_the_queue_is_taken_when_nothing_waits(
 
 
 async def test_large_calls_do_not_keep_small_ones_out(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    """Small calls are refused where two batches of small calls wait, and only there."""
+    """Small calls are refused where five batches of small calls wait, and only there."""
     batcher = new_batcher(max_batch=8 * COST)
     first = await busy(batcher, fake)
     large = [call(batcher, fake, ["x"] * 200) for _ in range(4)]
     await asyncio.sleep(0)
-    small = [call(batcher, fake, ["s"]) for _ in range(18)]
+    small = [call(batcher, fake, ["s"]) for _ in range(42)]
     await asyncio.sleep(0.01)
-    assert [one.done() for one in small] == [False] * 16 + [True] * 2
+    assert [one.done() for one in small] == [False] * 40 + [True] * 2
     fake.gate.set()
     outcomes = await asyncio.gather(first, *large, *small, return_exceptions=True)
-    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 21 + [True] * 2
+    assert [isinstance(outcome, Busy) for outcome in outcomes] == [False] * 45 + [True] * 2
+
+
+async def test_small_and_large_calls_each_have_half_of_the_work(
+    new_batcher: Callable[..., Batcher], fake: FakeLinker
+) -> None:
+    """However short the batches of the large ones are."""
+    batcher = new_batcher(max_batch=FEW * COST)
+    batcher._seconds_per_token = 0.015 / (2 * COST)  # so that those of large calls have two mentions
+    first = await busy(batcher, fake)
+    calls = [call(batcher, fake, ["large"] * 10 * FEW), *(call(batcher, fake, ["small"] * FEW) for _ in range(3))]
+    await asyncio.sleep(0)
+    fake.gate.set()
+    await asyncio.gather(first, *calls)
+    sizes = [(batch[0], len(batch)) for batch in fake.batches[1:]]
+    last_small = max(place for place, (name, _) in enumerate(sizes) if name == "small")
+    larges = sum(size for name, size in sizes[:last_small] if name == "large")
+    assert FEW <= larges <= 3 * FEW
 
 
 async def test_a_call_waits_for_what_fits_its_size(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    """Under overload, what is accepted is not far behind: at most ten times its own work, or two batches."""
-    batcher = new_batcher(max_batch=SLICE)
+    """Under overload, what is accepted is not far behind: at most eight times its own work, or five batches."""
+    batcher = new_batcher(max_batch=SMALL)
     first = await busy(batcher, fake)
-    middling = [call(batcher, fake, ["m"] * 2 * SLICED) for _ in range(15)]
+    middling = [call(batcher, fake, ["m"] * 4 * FEW) for _ in range(11)]
     await asyncio.sleep(0.01)
-    assert [one.done() for one in middling] == [False] * 10 + [True] * 5
-    large = [call(batcher, fake, ["l"] * 20 * SLICED) for _ in range(3)]
+    assert [one.done() for one in middling] == [False] * 8 + [True] * 3
+    large = [call(batcher, fake, ["l"] * 20 * FEW) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert not any(one.done() for one in large)
     fake.gate.set()
     outcomes = await asyncio.gather(first, *middling, *large, return_exceptions=True)
-    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 5
+    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 3
 
 
 async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
@@ -265,14 +308,14 @@ async def test_a_large_call_that_expires_is_given_up_between_its_batches(
     new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen
 ) -> None:
     batcher = new_batcher()
-    large = call(batcher, fake, ["x"] * 200, timeout_s=0.05)
+    large = call(batcher, fake, ["x"] * 500, timeout_s=0.05)
     await asyncio.to_thread(fake.entered.acquire)
     await asyncio.sleep(0.1)
     fake.gate.set()
     with pytest.raises(Expired):
         await large
     assert len(fake.batches) == 1
-    assert seen.told["expired"] == [200 - len(fake.batches[0])]
+    assert seen.told["expired"] == [500 - len(fake.batches[0])]
     assert batcher.queued == 0
 
 
@@ -311,7 +354,7 @@ async def test_one_bad_call_fails_alone(
 
 
 async def test_a_failed_slice_ends_its_call(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
-    batcher = new_batcher(max_batch=SLICE)
+    batcher = new_batcher(max_batch=SMALL)
     fake.gate.set()
     with pytest.raises(LinkingFailed):
         await call(batcher, fake, ["bad"] * 500)
