@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 # The end of a sentence; an empty line; a line that begins an item, or with a capital or a digit, as wrapped text rarely
 # does. "Dr." and the like are cut too early now and then, which costs a scope and never a mention.
-_END = re.compile(r"[.!?]+[\"'’”)\]]*\s+(?=[^\sa-z])|\r?\n[ \t]*(?:\r?\n|(?=[-*•–#]|[A-ZÁÉÍÓÚÑ¿¡\d]))")
+_END = re.compile(r"(?<![.!?])[.!?]+[\"'’”)\]]*\s+(?=[^\sa-z])|\r?\n[ \t]*(?:\r?\n|(?=[-*•–#]|[A-ZÁÉÍÓÚÑ¿¡\d]))")
 
 
 def sentences(note: str) -> Iterator[tuple[int, int]]:
