@@ -47,17 +47,18 @@ def definitions(text: str) -> dict[str, str]:
 
 
 def expand(mention: str, defined: Mapping[str, str]) -> str:
-    """`mention` with each defined short form, or its plural in s, in full; one that follows its own long form goes.
+    """`mention` with each defined short form, or its plural in s, in full; one beside its own long form goes.
 
     >>> expand("recurrent UTIs", {"UTI": "urinary tract infection"})
     'recurrent urinary tract infection'
     >>> expand("urinary tract infection (UTI)", {"UTI": "urinary tract infection"})
     'urinary tract infection'
     """
-    if defined and _BRACKETS.search(mention):
-        for short_form, long_form in defined.items():
-            twice = rf"({re.escape(long_form)}\w*)\s*[(\[]{re.escape(short_form)}[)\]]"
-            mention = re.sub(twice, r"\1", mention, flags=re.IGNORECASE)
+    for short_form, long_form in defined.items():
+        if long_form.lower() in mention.lower():
+            short, long = re.escape(short_form), re.escape(long_form)
+            mention = re.sub(rf"({long}\w*)\s*[(\[]{short}[)\]]", r"\1", mention, flags=re.IGNORECASE)
+            mention = re.sub(rf"(?<!\w){short}\W{{1,3}}({long})", r"\1", mention, flags=re.IGNORECASE)
     return _WORD.sub(lambda word: _word_in_full(word[0], defined), mention)
 
 

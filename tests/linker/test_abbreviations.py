@@ -41,6 +41,8 @@ def test_definitions(text: str, defined: dict[str, str]) -> None:
         ("CRFs", "chronic renal failure"),
         ("end-stage CRF, severe", "end-stage chronic renal failure, severe"),
         ("chronic renal failure (CRF)", "chronic renal failure"),
+        ("CRF (chronic renal failure", "chronic renal failure"),  # so a name "CRF - chronic renal failure" is found
+        ("CRF - Chronic renal failure", "Chronic renal failure"),
         ("crf", "crf"),  # as defined, to the letter
         ("CRFX", "CRFX"),
         ("A-T", "ataxia-telangiectasia"),
