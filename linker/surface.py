@@ -22,7 +22,7 @@ from linker.spelling import american
 _KEPT_PUNCTUATION = "%"
 _APOSTROPHES = "`\u02bc"  # the symbol and the letter that stand for one
 _ACUTE = "\u00b4"  # an accent that stands alone: the apostrophe of a keyboard without one, "d´Alzheimer"
-_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae"})
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ǽ": "ae", "ǣ": "ae"})
 _PICTURES = 0x2190  # the first of the arrows, boxes, dingbats and emoji; "°" and "®" come before
 _DOTTED_I = "i\u0307"  # what the capital of Turkish i folds to
 _UNSPACED = "\u3005\u3006\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from linker.accents import unaccented
@@ -13,6 +13,7 @@ texts = st.text() | st.text(alphabet="aeinouzáéíñöüÄÖÜåøßœæçıİ�
 
 
 @given(texts)
+@example("Ǽ")
 def test_they_are_normalised_and_others(text: str) -> None:
     name = normalise(text)
     found = unaccented(name)
