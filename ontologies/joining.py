@@ -31,7 +31,7 @@ from ontologies.records import Concept, TermType
 from ontologies.spilling import SCHEMAS
 from ontologies.uniting import unite_concepts
 
-MEMORY = "2GB"  # of the database; what does not fit is spilled to the folder
+MEMORY = "4GB"  # of the database; what does not fit is spilled to the folder
 _BATCH = 131_072  # rows that leave the database at a time
 
 # Concepts as their records say together; `first` is the order they came in.
