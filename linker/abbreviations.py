@@ -54,11 +54,12 @@ def expand(mention: str, defined: Mapping[str, str]) -> str:
     >>> expand("urinary tract infection (UTI)", {"UTI": "urinary tract infection"})
     'urinary tract infection'
     """
-    for short_form, long_form in defined.items():
-        if long_form.lower() in mention.lower():
-            short, long = re.escape(short_form), re.escape(long_form)
-            mention = re.sub(rf"({long}\w*)\s*[(\[]{short}[)\]]", r"\1", mention, flags=re.IGNORECASE)
-            mention = re.sub(rf"(?<!\w){short}\W{{1,3}}({long})", r"\1", mention, flags=re.IGNORECASE)
+    # Of the words of the mention, and not of the definitions: a long note has many of both.
+    forms = (form for word in _WORD.findall(mention) for form in _forms(word))
+    for short_form in dict.fromkeys(form for form in forms if form in defined):
+        short, long = re.escape(short_form), re.escape(defined[short_form])
+        mention = re.sub(rf"({long}\w*)\s*[(\[]{short}[)\]]", r"\1", mention, flags=re.IGNORECASE)
+        mention = re.sub(rf"(?<!\w){short}\W{{1,3}}({long})", r"\1", mention, flags=re.IGNORECASE)
     return _WORD.sub(lambda word: _word_in_full(word[0], defined), mention)
 
 
@@ -69,10 +70,12 @@ def in_full(mentions: Sequence[Mention]) -> list[Mention]:
 
 
 def _word_in_full(word: str, defined: Mapping[str, str]) -> str:
-    for form in (word, word.removesuffix("s")):
-        if form in defined:
-            return defined[form]
-    return word
+    return next((defined[form] for form in _forms(word) if form in defined), word)
+
+
+def _forms(word: str) -> tuple[str, str]:
+    """As it is, and without the s of a plural."""
+    return word, word.removesuffix("s")
 
 
 def _is_short_form(text: str) -> bool:

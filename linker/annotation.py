@@ -7,10 +7,10 @@ of each mention: what it abbreviates anywhere is read in full everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
-from linker.abbreviations import definitions, expand
+from linker.abbreviations import in_full
 from linker.assertion import Triggers
 from linker.detection.abbreviated import AbbreviationDetector
 from linker.detection.detector import Detector, Span
@@ -98,10 +98,11 @@ class Annotator:
     def _of_names(self, wanted: ConceptFilter) -> Detector:
         return AbbreviationDetector(DictionaryDetector.of(self.linker.bundle, wanted=wanted))
 
-    def _linked(self, mentions: Sequence[tuple[Mention, Mention]], options: Options) -> Iterator[Link]:
+    def _linked(self, mentions: Sequence[Mention], options: Options) -> Iterator[Link]:
+        readings = in_full(mentions)  # of all batches: a note is searched for definitions once
         for begin in range(0, len(mentions), _BATCH):
-            batch = mentions[begin : begin + _BATCH]
-            yield from self.linker.link_as_read([m for m, _ in batch], [reading for _, reading in batch], options)
+            batch = slice(begin, begin + _BATCH)
+            yield from self.linker.link_as_read(mentions[batch], readings[batch], options)
 
     def _annotated(self, note: str, outline: Outline, spans: Sequence[Span], links: Iterator[Link]) -> AnnotatedNote:
         said = self._triggers.assertions(note, [(span.begin, span.end) for span in spans])
@@ -115,11 +116,8 @@ class Annotator:
         )
 
 
-def _mentions(note: str, spans: Sequence[Span]) -> Iterator[tuple[Mention, Mention]]:
-    """Each as it stands, and as it is to be read."""
-    defined = definitions(note) if spans else {}
+def _mentions(note: str, spans: Sequence[Span]) -> Iterator[Mention]:
     for span in spans:
         text = span.text(note)[:MAX_MENTION_LENGTH]
         is_whole = len(span.pieces) == 1 and len(text) == span.end - span.begin
-        mention = Mention(text, note, span.begin, span.end) if is_whole else Mention(text, note)
-        yield mention, replace(mention, text=expand(text, defined))
+        yield Mention(text, note, span.begin, span.end) if is_whole else Mention(text, note)

@@ -1,1 +1,1 @@
-"""Detection: from notes to mentions. Every way to find them is a `Detector`, and `union` joins several."""
+"""Detection: from notes to mentions. Every way to find them is a `Detector`, and `Union` joins several."""

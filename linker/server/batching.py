@@ -5,8 +5,8 @@ large ones that came before it, calls of one size go in order, and none is passe
 and Layland, 1973). Calls of up to `SMALL` tokens and larger ones have queues and batches of their own, and where both
 wait each has half of the work: a call of one mention waits for a batch of the large ones, and not for the whole of one
 that is nearly due. Those batches are short while small calls are about, and as long as the budget allows when there are
-none. Calls that
-share a linker and options share batches. One whose client has gone or whose deadline has passed is not worked on.
+none. Calls that share a linker and options share batches. One whose client has gone or whose deadline has passed is not
+worked on.
 
 A call is refused at once, rather than made to wait, where what goes before it and it itself are more than what is
 linked until it is due and more than `LEAST_BATCHES` full batches, or where more than `max_queued` waits. So what is

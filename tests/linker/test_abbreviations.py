@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,18 @@ def test_expand(mention: str, full: str) -> None:
     defined = {"CRF": "chronic renal failure", "A-T": "ataxia-telangiectasia"}
     assert expand(mention, defined) == full
     assert expand(mention, {}) == mention
+
+
+def test_a_mention_asks_for_its_own_words_however_much_a_note_defines() -> None:
+    class Defined(dict[str, str]):
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("every definition is read for every mention: a long note takes quadratic time")
+
+        items = values = keys = __iter__  # type: ignore[assignment]
+
+    assert expand("acute CRF (chronic renal failure)", Defined(CRF="chronic renal failure")) == (
+        "acute chronic renal failure)"
+    )
 
 
 @given(st.text("ABab ()[].;-\n1", max_size=80))
