@@ -29,7 +29,7 @@ from linker.index import VectorIndex, index_scale
 from linker.manifest import MANIFEST, IndexEntry, IndexKind, read_manifest
 from linker.records import Embeddings
 from linker.surface import normalise
-from linker.terminology import map_table
+from linker.tables import map_table
 from ontologies.embedding import SLICE, EmbeddedNames
 from ontologies.indexing import DEPTH, measured, mentions_of, write_index
 

@@ -1,7 +1,4 @@
-"""The concepts of a bundle and their names, memory-mapped: what `GetConcept` and `SearchConcepts` read.
-
-Arrow IPC files are used as they lie on disk: opening costs no parsing, and processes share the pages.
-"""
+"""The concepts of a bundle and their names, memory-mapped: what `GetConcept` and `SearchConcepts` read."""
 
 from __future__ import annotations
 
@@ -17,95 +14,13 @@ from numpy.typing import NDArray
 from linker.accents import unaccented
 from linker.columns import Strings, ints, past_prefix, rows_of
 from linker.crosswalk import EXACT, Crosswalk
-from linker.errors import BundleCorrupt, InvalidInput, NotFound
+from linker.errors import InvalidInput, NotFound
 from linker.hierarchy import Hierarchy
 from linker.identifiers import canonical_prefix, split_curie
 from linker.records import Code, ConceptFilter, ConceptRecord, Name, Successor
 from linker.surface import normalise
+from linker.tables import read_columns
 from linker.typos import Vocabulary
-
-CONCEPTS_SCHEMA = pa.schema(
-    {
-        "concept_id": pa.large_string(),
-        "preferred_name": pa.large_string(),
-        "semantic_types": pa.list_(pa.string()),
-        "definition": pa.large_string(),
-        "parents": pa.list_(pa.string()),
-        "retired": pa.bool_(),
-    }
-)
-NAMES_SCHEMA = pa.schema(
-    {
-        "name": pa.large_string(),
-        "concept": pa.int32(),
-        "language": pa.string(),
-        "term_type": pa.string(),
-        "source": pa.string(),
-    }
-)
-CROSSWALK_SCHEMA = pa.schema(
-    {
-        "concept": pa.int32(),
-        "system": pa.string(),
-        "code": pa.string(),
-        "relation": pa.string(),
-        "source": pa.string(),
-        "confidence": pa.float32(),  # null where the source states none
-    }
-)
-CODES_SCHEMA = pa.schema({"row": pa.int32()})  # rows of the crosswalk, by system and code
-# Of each concept the rows of its parents and of its children, ascending.
-HIERARCHY_SCHEMA = pa.schema({"parents": pa.list_(pa.int32()), "children": pa.list_(pa.int32())})
-# Names by their normalised form, and by their other spellings, see `linker.accents`; of a text, the forms come first.
-EXACT_SCHEMA = pa.schema({"normalised": pa.large_string(), "name": pa.int32(), "respelled": pa.bool_()})
-# The words of those texts, as `linker.typos` has them, ascending.
-WORDS_SCHEMA = pa.schema({"hash": pa.uint32()})
-# What replaced an id that a release has retired or merged, by that id: it need not be a concept of the bundle.
-REPLACEMENTS_SCHEMA = pa.schema({"concept_id": pa.large_string(), "replaced_by": pa.string(), "relation": pa.string()})
-TABLES = {
-    "concepts.arrow": CONCEPTS_SCHEMA,
-    "names.arrow": NAMES_SCHEMA,
-    "crosswalk.arrow": CROSSWALK_SCHEMA,
-    "codes.arrow": CODES_SCHEMA,
-    "hierarchy.arrow": HIERARCHY_SCHEMA,
-    "exact.arrow": EXACT_SCHEMA,
-    "words.arrow": WORDS_SCHEMA,
-    "replacements.arrow": REPLACEMENTS_SCHEMA,
-}
-
-
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write `table` as one uncompressed record batch, so that it can be mapped and searched as one run of memory.
-
-    Raises OSError, or ValueError where a column of `string` holds more than the 2 GiB that its offsets can count.
-    """
-    batches = table.combine_chunks().to_batches()
-    if len(batches) > 1:
-        raise ValueError(f"{path}: a column of short texts holds more than 2 GiB")
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-
-
-def map_table(path: Path) -> pa.Table:
-    """The memory-mapped table of an Arrow IPC file. Raises `BundleCorrupt`."""
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except (OSError, pa.ArrowException) as error:
-        raise BundleCorrupt(f"{path}: expected an Arrow IPC file ({type(error).__name__})") from error
-
-
-def _columns(directory: Path, name: str) -> dict[str, pa.Array]:
-    path = directory / name
-    table = map_table(path)
-    if table.schema != TABLES[name]:
-        raise BundleCorrupt(f"{path}: its columns are not the ones of this format")
-    return {name: _whole(column) for name, column in zip(table.column_names, table.columns, strict=True)}
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """The column as one array: the mapped one where there is one, since combining would copy it into memory."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 class Terminology:
@@ -113,21 +28,23 @@ class Terminology:
 
     def __init__(self, directory: Path) -> None:
         """Map the tables in `directory`. Raises `BundleCorrupt`."""
-        concepts = _columns(directory, "concepts.arrow")
-        names = _columns(directory, "names.arrow")
-        exact = _columns(directory, "exact.arrow")
-        edges = _columns(directory, "hierarchy.arrow")
+        concepts = read_columns(directory, "concepts.arrow")
+        names = read_columns(directory, "names.arrow")
+        exact = read_columns(directory, "exact.arrow")
+        edges = read_columns(directory, "hierarchy.arrow")
         self._concepts, self._names = concepts, names
         self._ids = Strings(concepts["concept_id"])
         self._exact = Strings(exact["normalised"])
-        self._replacements = _columns(directory, "replacements.arrow")
+        self._replacements = read_columns(directory, "replacements.arrow")
         self._replaced = Strings(self._replacements["concept_id"])
         self._exact_names = ints(exact["name"])
         self._respelled = exact["respelled"]
-        self._vocabulary = Vocabulary(_columns(directory, "words.arrow")["hash"].to_numpy(zero_copy_only=True))
+        self._vocabulary = Vocabulary(read_columns(directory, "words.arrow")["hash"].to_numpy(zero_copy_only=True))
         # Row of the concept of each name: (names,) int32, ascending.
         self.concept_of_name = ints(names["concept"])
-        self.crosswalk = Crosswalk(_columns(directory, "crosswalk.arrow"), _columns(directory, "codes.arrow")["row"])
+        self.crosswalk = Crosswalk(
+            read_columns(directory, "crosswalk.arrow"), read_columns(directory, "codes.arrow")["row"]
+        )
         self.hierarchy = Hierarchy(edges["parents"], edges["children"])
 
     @property

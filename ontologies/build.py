@@ -18,7 +18,7 @@ from linker.inference import FILES as MODEL_FILES
 from linker.inference import read_config
 from linker.manifest import MANIFEST, FileEntry, IndexEntry, IndexKind, Manifest, ModelEntry, file_entry, model_digest
 from linker.publishing import publish
-from linker.terminology import TABLES
+from linker.tables import TABLES
 from ontologies.changes import FILE as CHANGES
 from ontologies.changes import Changes, write_changes
 from ontologies.collecting import Tables, collect

@@ -30,7 +30,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from linker.terminology import Terminology, map_table
+from linker.tables import map_table
+from linker.terminology import Terminology
 from ontologies.errors import BuildError
 from ontologies.joining import database_in
 
@@ -130,7 +131,7 @@ def write_changes(
 ) -> Changes:
     """Write what changed from the tables `old` to those in the folder `new` to `path`, by concept.
 
-    old: `concepts.arrow` and `names.arrow`, as `linker.terminology.TABLES` has them. releases: what comes first.
+    old: `concepts.arrow` and `names.arrow`, as `linker.tables.TABLES` has them. releases: what comes first.
     scratch: a folder for what does not fit into memory. Raises `BuildError`.
     """
     changes, terminology = Changes(), Terminology(new)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from linker.accents import unaccented
 from linker.surface import normalise
-from linker.terminology import map_table
+from linker.tables import map_table
 from ontologies.joining import Joined, join
 from ontologies.readers.options import Problems
 from ontologies.records import Code, Concept, Name, Release, Source, TermType

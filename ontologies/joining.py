@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from linker.terminology import TABLES, map_table, write_table
+from linker.tables import TABLES, map_table, write_table
 from linker.typos import SHORTEST, word_hashes
 from ontologies.alternates import join_alternates
 from ontologies.errors import BuildError, SourceError

@@ -19,7 +19,8 @@ from linker.console import stderr
 from linker.index import VectorIndex
 from linker.manifest import Manifest, read_manifest, verify
 from linker.records import Embeddings
-from linker.terminology import TABLES, Terminology, map_table, write_table
+from linker.tables import TABLES, map_table, write_table
+from linker.terminology import Terminology
 from ontologies.changes import Change, ChangeKind
 from ontologies.embedding import DistinctNames, EmbeddedNames, NameEncoder, embed
 from ontologies.records import Release

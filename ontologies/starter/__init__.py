@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 
 from linker.console import stderr
 from linker.manifest import FORMAT, MANIFEST, file_entry
-from linker.terminology import TABLES
+from linker.tables import TABLES
 from ontologies.build import build
 from ontologies.readers.tables import read_tables
 

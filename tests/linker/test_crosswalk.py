@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from linker.crosswalk import Crosswalk
 from linker.records import Code
-from linker.terminology import CROSSWALK_SCHEMA
+from linker.tables import CROSSWALK_SCHEMA
 
 texts = st.text("aAé\0😀", max_size=2)
 rows = st.lists(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from linker.accents import unaccented
 from linker.surface import normalise
-from linker.terminology import CROSSWALK_SCHEMA, TABLES
+from linker.tables import CROSSWALK_SCHEMA, TABLES
 from ontologies import joining, spilling
 from ontologies.collecting import UNDETERMINED, Tables, collect
 from ontologies.errors import BuildError, SourceError

@@ -24,7 +24,8 @@ from linker.errors import BundleCorrupt, BundleError
 from linker.index import index_scale
 from linker.manifest import IndexKind
 from linker.surface import normalise
-from linker.terminology import Terminology, map_table
+from linker.tables import map_table
+from linker.terminology import Terminology
 from ontologies import build as building
 from ontologies.build import build
 from ontologies.changes import ChangeKind
