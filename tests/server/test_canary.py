@@ -182,7 +182,7 @@ ROOMS = [
     (Terminology, "row"),
     (Terminology, "search"),
     (Terminology, "known_vocabularies"),
-    (Batcher, "link"),
+    (Batcher, "run"),
     (Lookups, "run"),
     (Bundles, "get"),
     (AdminServicer, "_messages"),
