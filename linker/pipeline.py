@@ -39,6 +39,11 @@ class Timings:
     decide_ns: int = 0
     detect_ns: int = 0
 
+    def of(self, stage: str) -> int:
+        """Nanoseconds of a stage, for example "encode"."""
+        took_ns: int = getattr(self, f"{stage}_ns")
+        return took_ns
+
     def __add__(self, other: Timings) -> Timings:
         return Timings(*(getattr(self, stage.name) + getattr(other, stage.name) for stage in fields(Timings)))
 

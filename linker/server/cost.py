@@ -20,8 +20,8 @@ _PAIRS = 12  # candidates that a cross-encoder reads beside a mention
 _CANDIDATE = 10  # tokens of one
 _CONTEXT = 32  # tokens of the context that it sees at most
 _SCANNED = 4096  # characters of a context that are looked through in the time of a token
-_READ = 160  # characters of a document that are read in that time
-_APART = 80  # characters of a document for each mention in it...
+_READ = 128  # characters of a document that are read in that time
+_APART = 120  # characters of a document for each mention in it...
 _MENTION = 6  # ...of so many tokens
 
 

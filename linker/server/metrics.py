@@ -22,12 +22,11 @@ from prometheus_client import (
 
 from linker.errors import InvalidInput
 from linker.pipeline import Timings
-from linker.server.calls import Call
+from linker.server.calls import STAGES, Call
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 MENTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
-STAGES = ("queue", "detect", "encode", "search", "rerank", "decide")
 
 
 class Metrics:
@@ -128,7 +127,7 @@ class Metrics:
         self._linked.inc(mentions)
         self._reranked.inc(reranked)
         for stage in STAGES[1:]:
-            if took_ns := getattr(timings, f"{stage}_ns"):
+            if took_ns := timings.of(stage):
                 self._stages.labels(stage).observe(took_ns / 1e9)
 
     def batch_failed(self, *, mentions: int) -> None:

@@ -129,7 +129,7 @@ def test_no_more_batches_are_read_than_are_worked_on(
     run = Batcher.run
 
     async def counted(batcher: Batcher, *args: Any, **more: Any) -> Any:
-        most.append(batcher.queued)
+        most.append(batcher._small.tokens)
         return await run(batcher, *args, **more)
 
     monkeypatch.setattr(Batcher, "run", counted)
@@ -242,6 +242,11 @@ async def test_a_stream_answers_from_one_version(snapshot: Snapshot) -> None:
         chosen.append(choose("", ""))
         return b""
 
-    answers = [answer async for answer in BatchStream(link, linking.StreamLinkMentionsResponse, bundles, in_flight=8).responses(requests())]
+    answers = [
+        answer
+        async for answer in BatchStream(link, linking.StreamLinkMentionsResponse, bundles, in_flight=8).responses(
+            requests()
+        )
+    ]
     assert {answer.batch_id for answer in answers} == {0, 1, 2}
     assert chosen == [snapshot, snapshot]
