@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from linker.detection.detector import Span
-from linker.notes import AnnotatedMention, AnnotatedNote, mention_at
+from linker.notes import AnnotatedMention, AnnotatedNote, Note, mention_at
 from linker.offsets import Offsets
 from linker.options import Options
 from linker.records import Assertion
@@ -29,14 +29,14 @@ def annotate_request(documents: Sequence[linking.Document], options: Options) ->
     )
 
 
-def document_message(note: str, spans: Sequence[Span] | None = None) -> linking.Document:
-    """A note to annotate. spans: mentions in order, in place of those to be found; offsets in code points.
+def document_message(note: Note) -> linking.Document:
+    """A note to annotate, its spans in order and in code points.
 
-    Raises UnicodeEncodeError where the note has half a surrogate pair.
+    Raises UnicodeEncodeError where it has half a surrogate pair.
     """
-    message = linking.Document(text=note)
-    if spans is not None:
-        given = [linking.MentionSpan(pieces=_pieces(span)) for span in spans]
+    message = linking.Document(text=note.text)
+    if note.spans is not None:
+        given = [linking.MentionSpan(pieces=_pieces(span)) for span in sorted(note.spans)]
         message.given.CopyFrom(linking.GivenSpans(spans=given))
     return message
 

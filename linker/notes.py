@@ -1,4 +1,4 @@
-"""What is known of a note once it has been annotated, apart from the engines that find it out: clients have none."""
+"""A note, and what is known of it once it has been annotated, apart from the engines: clients have none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from linker.detection.detector import Span
 from linker.limits import MAX_MENTION_LENGTH
 from linker.records import Assertion, Link, Mention
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note to annotate. spans: its mentions, where they are known; None has them found."""
+
+    text: str
+    spans: tuple[Span, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from linker.annotation import Annotator
 from linker.detection.detector import Span
 from linker.detection.given import GivenDetector
 from linker.documents import annotate_request, annotated_mention_message, annotated_note, document_message
+from linker.notes import Note
 from linker.offsets import Offsets, OffsetUnit
 from linker.options import Options
 from linker.pipeline import Linker
@@ -49,7 +50,7 @@ def annotator(linker: Linker) -> Annotator:
 
 
 def request(*notes: str, options: Options = Options()) -> linking.AnnotateDocumentsRequest:
-    return annotate_request([document_message(note) for note in notes], options)
+    return annotate_request([document_message(Note(note)) for note in notes], options)
 
 
 def expected(annotator: Annotator, note: str, options: Options = Options(), unit: int = 1) -> list[bytes]:
@@ -127,7 +128,7 @@ def test_ids_come_back_and_spans_may_be_given(served: Any, linker: Linker) -> No
 def test_given_spans_of_a_long_note_keep_their_order(served: Any, annotator: Annotator) -> None:
     (annotated,) = annotator.annotate([LONG])
     spans = [mention.span for mention in annotated.mentions]
-    message = annotate_request([document_message(LONG, spans)], Options(top_k=1))
+    message = annotate_request([document_message(Note(LONG, tuple(spans)))], Options(top_k=1))
     (result,) = served.linking.AnnotateDocuments(message).results
     received = annotated_note(result.annotation, LONG).mentions
     assert [m.span for m in received] == spans

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from linker.documents import annotate_request, document_message
 from linker.errors import InvalidInput
+from linker.notes import Note
 from linker.options import Options
 from linker.pipeline import Timings
 from linker.records import Mention
@@ -66,7 +67,7 @@ def test_calls_and_batches_are_counted(start: Callable[..., Any]) -> None:
 def test_documents_are_counted(start: Callable[..., Any]) -> None:
     running = start(metrics_port=0)
     running.linking.AnnotateDocuments(
-        annotate_request([document_message(f"{MARKER}, no MI"), document_message("")], Options())
+        annotate_request([document_message(Note(f"{MARKER}, no MI")), document_message(Note(""))], Options())
     )
     text = scraped(running.server.telemetry.metrics_address)
     found = samples(text)
