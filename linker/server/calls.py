@@ -27,7 +27,6 @@ REQUEST_ID = "x-request-id"
 TRACE_PARENT = "traceparent"
 # A UUID or a W3C trace id. Nothing freer: a client could put a name or a record number there, and logs would keep it.
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
-STAGES = ("queue", "detect", "encode", "search", "rerank", "decide")  # of the work of a call, in their order
 _COUNTED = ("mentions", "documents", "codings", "concept_ids")
 
 
@@ -70,9 +69,8 @@ class Call:
 
     def worked(self, queue_ns: int, timings: Timings) -> None:
         """Add the time that work took, stage by stage."""
-        for stage, took in (("queue", queue_ns), *((stage, timings.of(stage)) for stage in STAGES[1:])):
-            if took:
-                self.stages[stage] = self.stages.get(stage, 0) + took
+        for stage, took in (("queue", queue_ns), *timings.stages.items()):
+            self.stages[stage] = self.stages.get(stage, 0) + took
 
     def end(self) -> None:
         """Take the time."""

@@ -22,11 +22,12 @@ from prometheus_client import (
 
 from linker.errors import InvalidInput
 from linker.pipeline import Timings
-from linker.server.calls import STAGES, Call
+from linker.server.calls import Call
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 MENTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+STAGES = ("queue", "detect", "encode", "search", "rerank", "decide")
 
 
 class Metrics:
@@ -62,6 +63,9 @@ class Metrics:
         self._linked = Counter("linker_mentions_linked", "Mentions that were linked.", registry=registry)
         self._reranked = Counter(
             "linker_mentions_reranked", "Mentions that the cross-encoder scored.", registry=registry
+        )
+        self._cached = Counter(
+            "linker_mentions_cached", "Mentions whose candidates were remembered.", registry=registry
         )
         self._expired = Counter(
             "linker_mentions_expired", "Mentions left out: the deadline of their call had passed.", registry=registry
@@ -126,9 +130,9 @@ class Metrics:
         """See `Observer`."""
         self._linked.inc(mentions)
         self._reranked.inc(reranked)
-        for stage in STAGES[1:]:
-            if took_ns := timings.of(stage):
-                self._stages.labels(stage).observe(took_ns / 1e9)
+        self._cached.inc(timings.cached)
+        for stage, took in timings.stages.items():
+            self._stages.labels(stage).observe(took / 1e9)
 
     def batch_failed(self, *, mentions: int) -> None:
         """See `Observer`."""

@@ -19,8 +19,8 @@ from linker.notes import Note
 from linker.options import Options
 from linker.pipeline import Timings
 from linker.records import Mention
-from linker.server.calls import STAGES, Call
-from linker.server.metrics import Metrics, MetricsPort
+from linker.server.calls import Call
+from linker.server.metrics import STAGES, Metrics, MetricsPort
 from linker.wire import link_request
 
 DASHBOARD = Path(__file__).parents[2] / "deploy/grafana/linker.json"
@@ -118,7 +118,7 @@ def test_what_the_batcher_tells() -> None:
     metrics.expired(mentions=2)
     metrics.cancelled(mentions=3)
     metrics.batch_formed(mentions=4, tokens=20, waited_s=[0.1, 0.2])
-    metrics.batch_done(mentions=4, reranked=1, timings=Timings(10**9, 0, 0, 0))
+    metrics.batch_done(mentions=4, reranked=1, timings=Timings(10**9, 0, 0, 0, 2))
     metrics.batch_failed(mentions=5)
     waiting = [3]
     metrics.watch_queue(lambda: waiting[0], 100)
@@ -130,6 +130,7 @@ def test_what_the_batcher_tells() -> None:
     assert found["linker_mentions_expired_total", ()] == 2
     assert found["linker_mentions_cancelled_total", ()] == 3
     assert found["linker_mentions_reranked_total", ()] == 1
+    assert found["linker_mentions_cached_total", ()] == 2
     assert found["linker_mentions_failed_total", ()] == 5
     assert found["linker_stage_seconds_count", ("queue",)] == 2
     assert found["linker_stage_seconds_sum", ("encode",)] == 1

@@ -14,7 +14,7 @@ from linker.errors import InvalidInput
 from linker.options import Options
 from linker.records import Mention
 from linker.server import telemetry, tracing
-from linker.server.calls import STAGES
+from linker.server.metrics import STAGES
 from linker.wire import link_request
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
