@@ -161,7 +161,7 @@ def check_digest(snapshot: Snapshot, digest: str, *, field: str) -> None:
 
 
 def _settle() -> None:
-    """Keep what lives as long as a bundle from the garbage collector, a full run of which stops all threads for 50 ms."""
+    """Keep what lives as long as a bundle from the garbage collector: a full run over it held all threads for 50 ms."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
