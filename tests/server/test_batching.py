@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -426,3 +428,11 @@ def test_the_same_results_with_and_without_batching(
             results=[result_message(link, text) for link, text in zip(alone, texts, strict=True)]
         )
         assert got == expected.SerializeToString()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is that of the whole process")
+async def test_workers_give_way_to_the_event_loop() -> None:
+    batcher = Batcher(workers=1, max_batch=128, max_queued=1024)
+    own, worker = os.getpriority(os.PRIO_PROCESS, 0), batcher._pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, 0))
+    assert worker.result() > own
+    batcher.close()
