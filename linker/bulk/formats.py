@@ -1,0 +1,38 @@
+"""Which formats there are, by the names that `linker bulk` knows them by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from linker.bulk.files import files_of, suffix_of
+from linker.bulk.sink import Sink
+from linker.bulk.sinks.jsonlines import JsonLinesSink
+from linker.bulk.sinks.parquet import ParquetSink
+from linker.bulk.source import Columns, Source
+from linker.bulk.sources import jsonlines
+from linker.errors import InvalidInput
+
+SOURCES: dict[str, Callable[[Sequence[str], Columns], Source]] = {
+    "jsonl": jsonlines.JsonLinesSource.of,
+}
+SINKS: dict[str, Callable[[], Sink]] = {
+    "jsonl": JsonLinesSink,
+    "parquet": ParquetSink,
+}
+# Formats that the name of a file tells.
+_SUFFIXES = {
+    **dict.fromkeys(jsonlines.SUFFIXES, "jsonl"),
+}
+
+
+def open_source(inputs: Sequence[str], columns: Columns, *, format: str | None = None) -> Source:  # noqa: A002
+    """The notes of `inputs`. format: of `SOURCES`; None goes by the names of the files. Raises `InvalidInput`."""
+    return SOURCES[format or _format_of(inputs)](inputs, columns)
+
+
+def _format_of(inputs: Sequence[str]) -> str:
+    formats = {_SUFFIXES[suffix] for file in files_of(inputs) if (suffix := suffix_of(file.name)) in _SUFFIXES}
+    if len(formats) != 1:
+        what = f"several ({', '.join(sorted(formats))})" if formats else f"no file that ends in {', '.join(_SUFFIXES)}"
+        raise InvalidInput(f"expected files of one format, found {what}; say which with --from", field=inputs[0])
+    return formats.pop()

@@ -1,0 +1,30 @@
+"""What every sink does: write the coded notes of one chunk, all of them or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Chunk:
+    """Which notes: the `number`-th chunk of the `part`-th part of the source, both counted from 0."""
+
+    part: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.part:05d}-{self.number:05d}"
+
+
+class Sink(Protocol):
+    """Coded notes in one format. Sent to other processes as the few values it is made of."""
+
+    def write(self, out: Path, chunk: Chunk, notes: pa.RecordBatch) -> None:
+        """Publish the files of one chunk under `out`, named after it, each by a rename. Again, it replaces them.
+
+        notes: rows of `linker.bulk.rows.output_schema`. Raises OSError.
+        """

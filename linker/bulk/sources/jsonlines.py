@@ -1,0 +1,102 @@
+"""Notes as JSON lines: an object a line. Kept fields come out as text: a string as it is, any other value as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from linker.bulk.files import check_columns, file_part, files_of, folder_values, open_bytes
+from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError, input_schema
+from linker.bulk.source import Columns, Part
+
+SUFFIXES = (".jsonl", ".ndjson")
+_ROWS = 64  # of a batch
+_LONGEST = 1 << 26  # bytes of a line; a note has 10 million characters at most
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesSource:
+    """Files of JSON lines, plain or compressed. Folders of a partitioned data set have values as the lines do."""
+
+    files: tuple[Path, ...]
+    columns: Columns
+
+    @classmethod
+    def of(cls, inputs: Sequence[str], columns: Columns) -> JsonLinesSource:
+        """The files that `inputs` mean. Raises `InvalidInput`."""
+        return cls(files_of(inputs, SUFFIXES), columns)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """See `Source`."""
+        return input_schema([pa.field(name, pa.string()) for name in self.columns.keep])
+
+    def parts(self) -> list[Part]:
+        """See `Source`: one for each file."""
+        return [file_part(file) for file in self.files]
+
+    def read(self, part: Part) -> Iterator[pa.RecordBatch]:
+        """See `Source`. A line that is no JSON object has the error `malformed`, and `FILE:LINE` for an id."""
+        file = Path(part.name)
+        folders = folder_values(file)
+        rows = []
+        with open_bytes(file) as stream:
+            for number, line in enumerate(_lines(stream), start=1):
+                if not line.strip():
+                    continue
+                value = _parsed(line)
+                if value is not None and number == 1:
+                    check_columns(self.columns, [*folders, *value], file)
+                rows.append(self._row(value, folders) if value is not None else _malformed(f"{file.name}:{number}"))
+                if len(rows) == _ROWS:
+                    yield pa.RecordBatch.from_pylist(rows, self.schema)
+                    rows = []
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, self.schema)
+
+    def _row(self, value: dict[str, Any], folders: dict[str, str]) -> dict[str, object]:
+        value = {**folders, **value}
+        text = value.get(self.columns.text)
+        is_text = text is None or isinstance(text, str)
+        return {
+            NOTE_ID: _shown(value.get(self.columns.note_id)),
+            TEXT: text.encode(errors="surrogatepass") if isinstance(text, str) else None,
+            ERROR: None if is_text else RowError.MALFORMED,
+            **{name: _shown(value.get(name)) for name in self.columns.keep},
+        }
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    r"""Lines, b"\0" in place of one that is longer than any note."""
+    while line := stream.readline(_LONGEST):
+        if len(line) < _LONGEST or line.endswith(b"\n"):
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(_LONGEST)
+        yield b"\0"
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line.decode(errors="surrogateescape"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _malformed(place: str) -> dict[str, object]:
+    return {NOTE_ID: place, ERROR: RowError.MALFORMED}
+
+
+def _shown(value: object) -> str | None:
+    """A value as text that UTF-8 can hold."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode(errors="replace").decode()
