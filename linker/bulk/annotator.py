@@ -44,7 +44,7 @@ class BatchAnnotator:
     of one machine share them.
 
     bundle: a directory, or a name as `linker.bundles` knows it, where the batches are annotated. sections, rules: files
-    as `linker annotate` takes them. unit: what begin and end count.
+    as `linker annotate` takes them. unit: what begin and end count. keep_text: the coded notes have their text as well.
     """
 
     bundle: str = DEFAULT
@@ -52,6 +52,7 @@ class BatchAnnotator:
     sections: Path = SECTIONS
     rules: tuple[Path, ...] = ()
     unit: OffsetUnit = OffsetUnit.CODE_POINTS
+    keep_text: bool = False
 
     def open(self) -> Annotator:
         """What annotates in this process, opened once. Raises `LinkerError` where bundle, rules or options are bad."""
@@ -64,7 +65,7 @@ class BatchAnnotator:
         """
         texts = _texts(notes)
         coded = [note for group in _groups(texts) for note in self._coded(group)]
-        schema = output_schema(notes.schema)
+        schema = output_schema(notes.schema, keep_text=self.keep_text)
         computed = {
             NOTE_ID: notes.column(NOTE_ID),
             ERROR: pa.array([note.error for note in coded], pa.string()),

@@ -6,8 +6,9 @@ notes of one id do not mix, and a note without mentions, or with an error, is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,6 +17,8 @@ from linker.identifiers import split_curie
 from linker.offsets import Offsets, OffsetUnit
 
 NOTE_ID, TEXT, ERROR, ELAPSED, MENTIONS = "note_id", "text", "error", "elapsed_ms", "mentions"
+
+_BATCH_ROWS, _BATCH_BYTES = 256, 1 << 22
 
 _PIECE = pa.struct([("begin", pa.int32()), ("end", pa.int32())])
 _CODE = pa.struct([("system", pa.string()), ("code", pa.string()), ("relation", pa.string())])
@@ -65,9 +68,24 @@ def input_schema(kept: Sequence[pa.Field] = ()) -> pa.Schema:
     return pa.schema([(NOTE_ID, pa.string()), (TEXT, pa.binary()), (ERROR, pa.string()), *kept])
 
 
-def output_schema(notes: pa.Schema) -> pa.Schema:
+def batches_of(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Rows of `input_schema` in batches; fields that a row has not are null."""
+    batch: list[dict[str, Any]] = []
+    held = 0
+    for row in rows:
+        batch.append(row)
+        held += len(row.get(TEXT) or b"")
+        if len(batch) == _BATCH_ROWS or held >= _BATCH_BYTES:
+            yield pa.RecordBatch.from_pylist(batch, schema)
+            batch, held = [], 0
+    if batch:
+        yield pa.RecordBatch.from_pylist(batch, schema)
+
+
+def output_schema(notes: pa.Schema, *, keep_text: bool = False) -> pa.Schema:
     """Of the coded notes that are made of notes of this schema."""
-    kept = [field for field in notes if field.name not in (NOTE_ID, TEXT, ERROR)]
+    replaced = {NOTE_ID, ERROR} if keep_text else {NOTE_ID, TEXT, ERROR}
+    kept = [field for field in notes if field.name not in replaced]
     computed = [(ERROR, pa.string()), (ELAPSED, pa.float32()), (MENTIONS, pa.list_(MENTION))]
     return pa.schema([(NOTE_ID, pa.string()), *kept, *computed])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -18,8 +19,13 @@ FOLDER = "notes"
 class JsonLinesSink:
     """One file a chunk. Dates, times and decimals are written as text."""
 
+    needs_text: ClassVar[bool] = False
+
     def write(self, out: Path, chunk: Chunk, notes: pa.RecordBatch) -> None:
         """See `Sink`."""
         with publish_file(out / FOLDER / f"{chunk}.jsonl") as file, file.open("w", encoding="utf-8") as stream:
             for row in notes.to_pylist():
                 stream.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+    def finish(self, out: Path) -> None:
+        """See `Sink`: nothing takes all chunks."""
