@@ -1,8 +1,8 @@
 """Atomic publication of a directory or a file: readers see the old one or the new one, at any point of a kill.
 
 A file is written and fsynced beside its target and renamed to it. So is a directory, but that it and the old one change
-places in one system call (renameat2(2) with RENAME_EXCHANGE). Where the file system has no exchange, the old directory is moved aside first; a
-kill between the two renames is then repaired by the next publication, which finds the old one aside.
+places in one system call (renameat2(2) with RENAME_EXCHANGE). Where the file system has no exchange, the old directory
+is moved aside first; a kill between the two renames is then repaired by the next publication, which finds it aside.
 """
 
 from __future__ import annotations

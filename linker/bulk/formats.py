@@ -9,11 +9,14 @@ from linker.bulk.sink import Sink
 from linker.bulk.sinks.jsonlines import JsonLinesSink
 from linker.bulk.sinks.parquet import ParquetSink
 from linker.bulk.source import Columns, Source
-from linker.bulk.sources import jsonlines
+from linker.bulk.sources import csv, jsonlines, parquet, text
 from linker.errors import InvalidInput
 
 SOURCES: dict[str, Callable[[Sequence[str], Columns], Source]] = {
+    "csv": csv.CsvSource.of,
     "jsonl": jsonlines.JsonLinesSource.of,
+    "parquet": parquet.ParquetSource.of,
+    "text": text.TextSource.of,
 }
 SINKS: dict[str, Callable[[], Sink]] = {
     "jsonl": JsonLinesSink,
@@ -21,7 +24,10 @@ SINKS: dict[str, Callable[[], Sink]] = {
 }
 # Formats that the name of a file tells.
 _SUFFIXES = {
+    **dict.fromkeys(csv.SUFFIXES, "csv"),
     **dict.fromkeys(jsonlines.SUFFIXES, "jsonl"),
+    **dict.fromkeys(parquet.SUFFIXES, "parquet"),
+    **dict.fromkeys(text.SUFFIXES, "text"),
 }
 
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Chunk:
-    """Which notes: the `number`-th chunk of the `part`-th part of the source, both counted from 0."""
-
-    part: int
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.part:05d}-{self.number:05d}"
+from linker.bulk.chunks import Chunk
 
 
 class Sink(Protocol):

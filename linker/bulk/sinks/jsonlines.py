@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from linker.bulk.sink import Chunk
+from linker.bulk.chunks import Chunk
 from linker.publishing import publish_file
 
 FOLDER = "notes"

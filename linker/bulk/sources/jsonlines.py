@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from linker.bulk.files import check_columns, file_part, files_of, folder_values, open_bytes
-from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError, input_schema
+from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError, batches_of, input_schema
 from linker.bulk.source import Columns, Part
+from linker.errors import InvalidInput
 
 SUFFIXES = (".jsonl", ".ndjson")
-_ROWS = 64  # of a batch
 _LONGEST = 1 << 26  # bytes of a line; a note has 10 million characters at most
 
 
@@ -42,25 +42,26 @@ class JsonLinesSource:
 
     def read(self, part: Part) -> Iterator[pa.RecordBatch]:
         """See `Source`. A line that is no JSON object has the error `malformed`, and `FILE:LINE` for an id."""
-        file = Path(part.name)
+        return batches_of(self._rows(Path(part.name)), self.schema)
+
+    def _rows(self, file: Path) -> Iterator[dict[str, object]]:
         folders = folder_values(file)
-        rows = []
+        is_first = True
         with open_bytes(file) as stream:
-            for number, line in enumerate(_lines(stream), start=1):
+            for number, line in enumerate(_lines(stream, file), start=1):
                 if not line.strip():
                     continue
                 value = _parsed(line)
-                if value is not None and number == 1:
-                    check_columns(self.columns, [*folders, *value], file)
-                rows.append(self._row(value, folders) if value is not None else _malformed(f"{file.name}:{number}"))
-                if len(rows) == _ROWS:
-                    yield pa.RecordBatch.from_pylist(rows, self.schema)
-                    rows = []
-        if rows:
-            yield pa.RecordBatch.from_pylist(rows, self.schema)
+                if value is None:
+                    yield {NOTE_ID: f"{file.name}:{number}", ERROR: RowError.MALFORMED}
+                    continue
+                value = folders | value
+                if is_first:
+                    check_columns(self.columns, value, file)
+                    is_first = False
+                yield self._row(value)
 
-    def _row(self, value: dict[str, Any], folders: dict[str, str]) -> dict[str, object]:
-        value = {**folders, **value}
+    def _row(self, value: dict[str, Any]) -> dict[str, object]:
         text = value.get(self.columns.text)
         is_text = text is None or isinstance(text, str)
         return {
@@ -71,15 +72,16 @@ class JsonLinesSource:
         }
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _lines(stream: BinaryIO, file: Path) -> Iterator[bytes]:
     r"""Lines, b"\0" in place of one that is longer than any note."""
-    while line := stream.readline(_LONGEST):
-        if len(line) < _LONGEST or line.endswith(b"\n"):
-            yield line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(_LONGEST)
-        yield b"\0"
+    try:
+        while line := stream.readline(_LONGEST):
+            is_too_long = len(line) == _LONGEST and not line.endswith(b"\n")
+            yield b"\0" if is_too_long else line
+            while is_too_long and line and not line.endswith(b"\n"):
+                line = stream.readline(_LONGEST)
+    except OSError as error:  # of what is compressed
+        raise InvalidInput("cannot be read to its end; is it truncated?", field=str(file)) from error
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -88,10 +90,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _malformed(place: str) -> dict[str, object]:
-    return {NOTE_ID: place, ERROR: RowError.MALFORMED}
 
 
 def _shown(value: object) -> str | None:
