@@ -55,6 +55,11 @@ class RowError(StrEnum):
     NOT_UTF8 = "not_utf8"
     TOO_LONG = "too_long"  # over `linker.annotation.MAX_NOTE_LENGTH` characters
     MALFORMED = "malformed"  # the line or row is not what its format says
+    NOT_A_NOTE = "not_a_note"  # a FHIR resource that is neither a DocumentReference nor a Bundle
+    ENTERED_IN_ERROR = "entered_in_error"  # says its status in FHIR
+    BAD_BASE64 = "bad_base64"
+    UNKNOWN_CHARSET = "unknown_charset"
+    NOT_IN_CHARSET = "not_in_charset"  # bytes that the charset it names has not
     UNREADABLE = "unreadable"  # its file cannot be read
     FAILED = "failed"  # annotation raised an exception: a bug, logged by its class and place
     WORKER_DIED = "worker_died"  # the process ended on this note, twice: most often for want of memory

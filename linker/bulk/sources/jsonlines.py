@@ -47,19 +47,15 @@ class JsonLinesSource:
     def _rows(self, file: Path) -> Iterator[dict[str, object]]:
         folders = folder_values(file)
         is_first = True
-        with open_bytes(file) as stream:
-            for number, line in enumerate(_lines(stream, file), start=1):
-                if not line.strip():
-                    continue
-                value = _parsed(line)
-                if value is None:
-                    yield {NOTE_ID: f"{file.name}:{number}", ERROR: RowError.MALFORMED}
-                    continue
-                value = folders | value
-                if is_first:
-                    check_columns(self.columns, value, file)
-                    is_first = False
-                yield self._row(value)
+        for place, found in objects_of(file):
+            if found is None:
+                yield {NOTE_ID: place, ERROR: RowError.MALFORMED}
+                continue
+            value = folders | found
+            if is_first:
+                check_columns(self.columns, value, file)
+                is_first = False
+            yield self._row(value)
 
     def _row(self, value: dict[str, Any]) -> dict[str, object]:
         text = value.get(self.columns.text)
@@ -70,6 +66,14 @@ class JsonLinesSource:
             ERROR: None if is_text else RowError.MALFORMED,
             **{name: _shown(value.get(name)) for name in self.columns.keep},
         }
+
+
+def objects_of(file: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The object of each line that is not blank, None where it is none, with its place. Raises `InvalidInput`."""
+    with open_bytes(file) as stream:
+        for number, line in enumerate(_lines(stream, file), start=1):
+            if line.strip():
+                yield f"{file.name}:{number}", _parsed(line)
 
 
 def _lines(stream: BinaryIO, file: Path) -> Iterator[bytes]:
