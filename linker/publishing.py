@@ -68,10 +68,13 @@ def publish_file(target: Path) -> Iterator[Path]:
         staging.unlink(missing_ok=True)
 
 
-def remove_abandoned_files(folder: Path) -> None:
-    """Remove what killed publications of files left in `folder`. Only where no process publishes there."""
-    for path in folder.glob(f".*{_STAGING}"):
-        path.unlink(missing_ok=True)
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed publications left below `folder`. Only where no process publishes there."""
+    for path in list(folder.rglob(f".*{_STAGING}")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _remove_abandoned(target: Path) -> None:
