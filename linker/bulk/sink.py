@@ -21,7 +21,8 @@ class Sink(Protocol):
     def write(self, out: Path, chunk: Chunk, notes: pa.RecordBatch) -> None:
         """Publish the files of one chunk under `out`, named after it, each by a rename. Again, it replaces them.
 
-        notes: rows of `linker.bulk.rows.output_schema`. Raises OSError.
+        notes: rows of `linker.bulk.rows.output_schema`. Raises OSError, and `InvalidInput` where the format
+        cannot hold such notes.
         """
 
     def finish(self, out: Path) -> None:

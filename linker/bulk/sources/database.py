@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -83,9 +83,10 @@ class DatabaseSource:
         found = _RANGE.search(part.name)
         begin, end = map(int, found.groups()) if found else (0, -1)
         key: ColumnClause[int] = column(self.columns.note_id)
-        kept: dict[str, ColumnClause[object]] = {name: column(name) for name in self.columns.keep}
+        kept: dict[str, ColumnClause[Any]] = {name: column(name) for name in self.columns.keep}
         with self._connected() as (connection, table):
-            wanted = select(key, column(self.columns.text), *kept.values()).select_from(table)
+            fields: list[ColumnClause[Any]] = [key, column(self.columns.text), *kept.values()]
+            wanted = select(*fields).select_from(table)
             streamed = connection.execution_options(stream_results=True, yield_per=_FETCHED)
             for note_id, text, *values in streamed.execute(wanted.where(key.between(begin, end)).order_by(key)):
                 shown = {name: None if v is None else str(v) for name, v in zip(kept, values, strict=True)}

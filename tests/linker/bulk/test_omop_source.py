@@ -73,7 +73,9 @@ def test_the_parts_of_a_table_are_all_of_it(database: Path, notes: int) -> None:
     source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text", keep=("person_id",)), notes)
     parts = source.parts()
     assert parts == source.parts()
-    assert [part.notes for part in parts] == [len([r for b in source.read(part) for r in b.to_pylist()]) for part in parts]
+    assert [part.notes for part in parts] == [
+        len([r for b in source.read(part) for r in b.to_pylist()]) for part in parts
+    ]
     assert len(parts) == -(-len(NOTES) // notes)
     rows = rows_of(source)
     assert [(row["note_id"], row["text"].decode(), row["person_id"]) for row in rows] == [
