@@ -16,6 +16,7 @@ from linker.annotation import MAX_NOTE_LENGTH, Annotator
 from linker.assertion import Triggers
 from linker.bulk.rows import ELAPSED, ERROR, MENTIONS, NOTE_ID, TEXT, RowError, mention_rows, output_schema
 from linker.bundles import DEFAULT
+from linker.detection.whole import WholeDetector
 from linker.offsets import OffsetUnit
 from linker.options import Options
 from linker.pipeline import Linker
@@ -44,7 +45,8 @@ class BatchAnnotator:
     of one machine share them.
 
     bundle: a directory, or a name as `linker.bundles` knows it, where the batches are annotated. sections, rules: files
-    as `linker annotate` takes them. unit: what begin and end count. keep_text: the coded notes have their text as well.
+    as `linker annotate` takes them. unit: what begin and end count. is_terms: each note is one mention. keep_text: the
+    coded notes have their text as well.
     """
 
     bundle: str = DEFAULT
@@ -52,6 +54,7 @@ class BatchAnnotator:
     sections: Path = SECTIONS
     rules: tuple[Path, ...] = ()
     unit: OffsetUnit = OffsetUnit.CODE_POINTS
+    is_terms: bool = False
     keep_text: bool = False
 
     def open(self) -> Annotator:
@@ -102,7 +105,8 @@ class BatchAnnotator:
 def _opened(how: BatchAnnotator) -> Annotator:
     annotator = Annotator(
         Linker.open(how.bundle, workers=1),
-        headers=Headers(how.sections),
+        detector=WholeDetector() if how.is_terms else None,
+        headers=Headers(None if how.is_terms else how.sections),
         triggers=Triggers([*TRIGGERS, *how.rules]),
     )
     annotator.linker.check(how.options)

@@ -24,7 +24,7 @@ SOURCES: dict[str, Callable[[Sequence[str], Columns], Source]] = {
     "parquet": parquet.ParquetSource.of,
     "text": text.TextSource.of,
 }
-SINKS: dict[str, Callable[[], Sink]] = {
+SINKS: dict[str, type[Sink]] = {
     "brat": BratSink,
     "fhir": FhirSink,
     "jsonl": JsonLinesSink,

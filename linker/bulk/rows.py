@@ -21,6 +21,7 @@ NOTE_ID, TEXT, ERROR, ELAPSED, MENTIONS = "note_id", "text", "error", "elapsed_m
 _BATCH_ROWS, _BATCH_BYTES = 256, 1 << 22
 
 _PIECE = pa.struct([("begin", pa.int32()), ("end", pa.int32())])
+_CANDIDATE = pa.struct([("concept_id", pa.string()), ("preferred_name", pa.string()), ("confidence", pa.float32())])
 _CODE = pa.struct([("system", pa.string()), ("code", pa.string()), ("relation", pa.string())])
 
 # concept_id, preferred_name, vocabulary, code, matched_name and source are null for NIL; nil_reason is null otherwise.
@@ -44,6 +45,7 @@ MENTION = pa.struct(
         ("assertions", pa.list_(pa.string())),
         ("section", pa.string()),  # "" outside any
         ("codes", pa.list_(_CODE)),
+        ("candidates", pa.list_(_CANDIDATE)),  # best first, as many as were asked for; also of NIL
     ]
 )
 
@@ -116,6 +118,10 @@ def _mention_row(text: str, mention: AnnotatedMention, offsets: Offsets) -> dict
         "assertions": sorted(mention.assertions),
         "section": mention.section,
         "codes": [],
+        "candidates": [
+            {"concept_id": c.concept_id, "preferred_name": c.preferred_name, "confidence": c.confidence}
+            for c in link.candidates
+        ],
     }
     if answer is not None:
         vocabulary, code = split_curie(answer.concept_id)

@@ -15,7 +15,10 @@ from linker.bulk.chunks import NOTES
 from linker.bulk.formats import SINKS, SOURCES, open_source
 from linker.bulk.job import Job, run
 from linker.bulk.report import FILE, Outcome
-from linker.bulk.source import Columns
+from linker.bulk.review import CANDIDATES
+from linker.bulk.sink import Sink
+from linker.bulk.source import Columns, Source
+from linker.bulk.terms import TermsSink, TermsSource, open_terms
 from linker.bulk.tolerance import Tolerance
 from linker.bundles import DEFAULT, bundle_path
 from linker.cli.shared import (
@@ -36,6 +39,7 @@ from linker.sections import Headers
 from linker.value_set import open_value_set
 
 _READING, _ANNOTATING, _RUNNING = "What is read and written", "How notes are annotated", "How the job runs"
+_TERMS = "Terms in place of notes"
 
 
 def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
@@ -76,6 +80,23 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     unit: Annotated[
         OffsetUnit, typer.Option("--offsets", help="What begin and end count.", rich_help_panel=_READING)
     ] = OffsetUnit.CODE_POINTS,
+    terms: Annotated[
+        bool,
+        typer.Option(
+            "--terms",
+            help="INPUT is a table (CSV, Parquet, XLSX) with a term in each row: it is written again with codes, and"
+            " a sheet to review.",
+            rich_help_panel=_TERMS,
+        ),
+    ] = False,
+    column: Annotated[
+        str | None,
+        typer.Option(help="Where the terms stand. Default: the only column there is.", rich_help_panel=_TERMS),
+    ] = None,
+    review_below: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Terms answered with less confidence are to review.", rich_help_panel=_TERMS),
+    ] = 0.8,
     bundle: BundleOption = DEFAULT,
     semantic_type: TypesOption = None,
     vocabulary: VocabularyOption = None,
@@ -127,15 +148,19 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
 
       linker bulk warehouse/notes --from parquet --to jsonl --workers 8 --out coded
 
+      linker bulk problems.xlsx --terms --column problem --out coded
+
     The same command again goes on where a job was stopped or killed, and never does a finished chunk twice. A note
     that cannot be annotated has a row with its error. OUT/report.md tells what came of it, and docs/bulk.md what all
     the formats and columns are.
     """
     if sink not in SINKS:
         raise InvalidInput(f"expected one of {', '.join(SINKS)}, got {sink!r}", field="--to")
+    if SINKS[sink].needs_text and unit is not OffsetUnit.CODE_POINTS:
+        raise InvalidInput(f"expected {OffsetUnit.CODE_POINTS}, which is what {sink} counts", field="--offsets")
     columns = Columns(note_id, text, tuple(dict.fromkeys(keep or ())))
     options = Options(
-        top_k=1,
+        top_k=CANDIDATES if terms else 1,
         filter=ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ())),
         rerank=rerank,
         min_confidence=min_confidence,
@@ -145,10 +170,18 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     )
     options.check()
     Headers(sections), Triggers([*TRIGGERS, *(rules or [])])
+    reading: Source
+    writing: Sink
+    if terms:
+        table, of_terms = open_terms(inputs, column)
+        reading, writing = TermsSource(table, of_terms), TermsSink(table, of_terms, review_below)
+    else:
+        reading, writing = open_source(inputs, columns, format=source), SINKS[sink]()
+    where = str(bundle_path(bundle).absolute())
     job = Job(
-        source=open_source(inputs, columns, format=source),
-        annotate=BatchAnnotator(str(bundle_path(bundle).absolute()), options, sections, tuple(rules or ()), unit),
-        sink=SINKS[sink](),
+        source=reading,
+        annotate=BatchAnnotator(where, options, sections, tuple(rules or ()), unit, is_terms=terms),
+        sink=writing,
         out=out,
         workers=workers or _cores(),
         chunk_notes=chunk_notes,

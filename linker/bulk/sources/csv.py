@@ -19,8 +19,8 @@ from linker.bulk.source import Columns, Part
 from linker.errors import InvalidInput
 
 SUFFIXES = (".csv", ".tsv")
-_LONGEST = 1 << 25  # characters of a field; a note has 10 million at most
-_SEPARATORS = ",\t;|"
+LONGEST = 1 << 25  # characters of a field; a note has 10 million at most
+SEPARATORS = ",\t;|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class CsvSource:
 
     def _rows(self, file: Path) -> Iterator[dict[str, object]]:
         folders = folder_values(file)
-        csv.field_size_limit(_LONGEST)
+        csv.field_size_limit(LONGEST)
         with open_bytes(file) as stream:
             # Bytes that are no UTF-8 come through as they are, for the annotator to tell.
             text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-            first = text.readline(_LONGEST)
-            separator = max(_SEPARATORS, key=first.count)
+            first = text.readline(LONGEST)
+            separator = max(SEPARATORS, key=first.count)
             header = next(csv.reader([first], delimiter=separator), [])
             check_columns(self.columns, [*folders, *header], file)
             records = csv.reader(text, delimiter=separator)
@@ -67,7 +67,7 @@ class CsvSource:
                         yield {NOTE_ID: f"{file.name}:{records.line_num + 1}", ERROR: RowError.MALFORMED}
             except (csv.Error, OSError) as error:
                 message = (
-                    f"cannot be read further: a quote that is not closed, a field over {_LONGEST:,} characters, or "
+                    f"cannot be read further: a quote that is not closed, a field over {LONGEST:,} characters, or "
                 )
                 message += "a compressed file that was cut off"
                 raise InvalidInput(message, field=f"{file}:{records.line_num + 1}") from error

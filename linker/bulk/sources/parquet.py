@@ -34,7 +34,7 @@ class ParquetSource:
     @property
     def schema(self) -> pa.Schema:
         """See `Source`."""
-        with _opened(self.files[0]) as first:
+        with parquet_file(self.files[0]) as first:
             stored = first.schema_arrow
         check_columns(self.columns, [*stored.names, *folder_values(self.files[0])], self.files[0])
         types = {field.name: field.type for field in stored}
@@ -45,7 +45,7 @@ class ParquetSource:
         parts = []
         for path in self.files:
             part = file_part(path)
-            with _opened(path) as file:
+            with parquet_file(path) as file:
                 check_columns(self.columns, [*file.schema_arrow.names, *folder_values(path)], path)
                 parts.append(Part(part.name, part.stamp, file.metadata.num_rows))
         return parts
@@ -55,7 +55,7 @@ class ParquetSource:
         path, schema = Path(part.name), self.schema
         folders = folder_values(path)
         try:
-            with _opened(path) as file:
+            with parquet_file(path) as file:
                 asked = {self.columns.note_id, self.columns.text, *self.columns.keep}
                 stored = [name for name in file.schema_arrow.names if name in asked]
                 for batch in file.iter_batches(batch_size=_ROWS, columns=stored, use_threads=False):
@@ -83,7 +83,8 @@ class ParquetSource:
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+def parquet_file(path: Path) -> pq.ParquetFile:
+    """A file, opened. Raises `InvalidInput`."""
     try:
         return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
