@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from time import perf_counter_ns, time_ns
 from typing import Protocol
 from uuid import uuid4
@@ -69,9 +69,8 @@ class Call:
 
     def worked(self, queue_ns: int, timings: Timings) -> None:
         """Add the time that work took, stage by stage."""
-        for stage, took in (("queue_ns", queue_ns), *asdict(timings).items()):
-            name = stage.removesuffix("_ns")
-            self.stages[name] = self.stages.get(name, 0) + took
+        for stage, took in (("queue", queue_ns), *timings.stages.items()):
+            self.stages[stage] = self.stages.get(stage, 0) + took
 
     def end(self) -> None:
         """Take the time."""

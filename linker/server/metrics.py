@@ -64,6 +64,9 @@ class Metrics:
         self._reranked = Counter(
             "linker_mentions_reranked", "Mentions that the cross-encoder scored.", registry=registry
         )
+        self._cached = Counter(
+            "linker_mentions_cached", "Mentions whose candidates were remembered.", registry=registry
+        )
         self._expired = Counter(
             "linker_mentions_expired", "Mentions left out: the deadline of their call had passed.", registry=registry
         )
@@ -126,8 +129,9 @@ class Metrics:
         """See `Observer`."""
         self._linked.inc(mentions)
         self._reranked.inc(reranked)
-        for stage in STAGES[1:]:
-            self._stages.labels(stage).observe(getattr(timings, f"{stage}_ns") / 1e9)
+        self._cached.inc(timings.cached)
+        for stage, took in timings.stages.items():
+            self._stages.labels(stage).observe(took / 1e9)
 
     def batch_failed(self, *, mentions: int) -> None:
         """See `Observer`."""

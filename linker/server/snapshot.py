@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linker.errors import BundleError
 from linker.options import Options
-from linker.pipeline import Linker
+from linker.pipeline import CACHED, Linker
 from linker.records import RerankMode
 from linker.surface import normalise
 from linker.terminology import Terminology
@@ -26,10 +26,13 @@ class Snapshot:
     provenance: Provenance
 
     @classmethod
-    def open(cls, path: Path, *, name: str = "") -> Snapshot:
-        """Verify and open the bundle at `path`, to be served as `name`. Raises `BundleError` and its kinds."""
+    def open(cls, path: Path, *, name: str = "", cached: int = CACHED) -> Snapshot:
+        """Verify and open the bundle at `path`, to be served as `name`, its linker remembering `cached` mentions.
+
+        Raises `BundleError` and its kinds.
+        """
         # One worker: batches run side by side, so a batch has no need of threads of its own.
-        linker = Linker.open(path, workers=1)
+        linker = Linker.open(path, workers=1, cached=cached)
         return cls(linker, provenance_message(linker.bundle, version("medlinker"), name=name))
 
     @property

@@ -98,5 +98,9 @@ class WaitingCall:
 
 def _sum(a: Timings, b: Timings) -> Timings:
     return Timings(
-        a.encode_ns + b.encode_ns, a.search_ns + b.search_ns, a.rerank_ns + b.rerank_ns, a.decide_ns + b.decide_ns
+        a.encode_ns + b.encode_ns,
+        a.search_ns + b.search_ns,
+        a.rerank_ns + b.rerank_ns,
+        a.decide_ns + b.decide_ns,
+        a.cached + b.cached,
     )

@@ -15,7 +15,7 @@ from linker.server.errors import LinkingFailed
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
 from linker.wire import result_message
 
-NO_TIME = Timings(0, 0, 0, 0)
+NO_TIME = Timings(0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def settings(**given: Any) -> Settings:
 
 @pytest.fixture(scope="session")
 def snapshot(bundle: Path) -> Snapshot:
-    return Snapshot.open(bundle, name="clinic")
+    return Snapshot.open(bundle, name="clinic", cached=0)
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +106,7 @@ def served(bundle: Path) -> Iterator[Running]:
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot, bundle: Path) -> Iterator[Callable[..., Running]]:
     """Starts servers of one's own: `start(workers=1)`. `opened=False` leaves the bundles closed."""
-    monkeypatch.setattr(Snapshot, "open", lambda _, *, name: snapshot)  # opened once is enough
+    monkeypatch.setattr(Snapshot, "open", lambda _, *, name, cached: snapshot)  # opened once is enough
     monkeypatch.setattr(app, "LAST_ANSWERS_S", 0.0)
     started: list[Running] = []
 

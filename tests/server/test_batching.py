@@ -19,7 +19,7 @@ from linker.server.observer import Unobserved
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
 from linker.wire import result_message
 
-TIMINGS = Timings(1, 2, 3, 4)
+TIMINGS = Timings(1, 2, 3, 4, 0)
 BAD = Mention("bad")
 COST = 8  # tokens of a mention here
 FEW = SMALL // COST  # mentions of a small call at most

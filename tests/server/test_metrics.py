@@ -103,7 +103,7 @@ def test_what_the_batcher_tells() -> None:
     metrics.expired(mentions=2)
     metrics.cancelled(mentions=3)
     metrics.batch_formed(mentions=4, tokens=20, waited_s=[0.1, 0.2])
-    metrics.batch_linked(mentions=4, reranked=1, timings=Timings(10**9, 0, 0, 0))
+    metrics.batch_linked(mentions=4, reranked=1, timings=Timings(10**9, 0, 0, 0, 2))
     metrics.batch_failed(mentions=5)
     waiting = [3]
     metrics.watch_queue(lambda: waiting[0], 100)
@@ -115,6 +115,7 @@ def test_what_the_batcher_tells() -> None:
     assert found["linker_mentions_expired_total", ()] == 2
     assert found["linker_mentions_cancelled_total", ()] == 3
     assert found["linker_mentions_reranked_total", ()] == 1
+    assert found["linker_mentions_cached_total", ()] == 2
     assert found["linker_mentions_failed_total", ()] == 5
     assert found["linker_stage_seconds_count", ("queue",)] == 2
     assert found["linker_stage_seconds_sum", ("encode",)] == 1
