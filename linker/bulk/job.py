@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +12,7 @@ import pyarrow as pa
 from linker.bulk.annotator import BatchAnnotator
 from linker.bulk.chunks import NOTES, Chunk, cut
 from linker.bulk.fingerprint import fingerprint
-from linker.bulk.journal import Journal
+from linker.bulk.journal import Journal, open_journal
 from linker.bulk.local import annotate
 from linker.bulk.report import Outcome, write_report
 from linker.bulk.sink import Sink
@@ -49,7 +48,7 @@ def run(job: Job) -> Outcome:
     task = Task(replace(job.annotate, keep_text=job.sink.needs_text), job.sink, job.out)
     what = fingerprint(job.source, parts, task.annotate, job.sink, chunk_notes=job.chunk_notes)
     try:
-        with closing(Journal(job.out, what)) as journal:
+        with open_journal(job.out, what) as journal:
             outcome = _run(job, task, parts, journal)
             job.sink.finish(job.out)
             write_report(job.out, outcome)
@@ -90,7 +89,7 @@ def _chunks(job: Job, parts: Sequence[Part], journal: Journal) -> Iterator[tuple
 
 
 def _notes_left(job: Job, parts: Sequence[Part], journal: Journal) -> int:
-    """A part that does not say how many it has is read once, so that what is wrong with any is known before the work."""
+    """Parts that do not say how many they have are read once: what is wrong with one is known before the work."""
     unfinished = {position: part for position, part in enumerate(parts) if not journal.has_part(position)}
     unknown = [part for part in unfinished.values() if part.notes is None]
     left = sum(part.notes or 0 for part in unfinished.values())

@@ -10,7 +10,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BufferedRandom
 from pathlib import Path
 from typing import Any
@@ -26,38 +27,38 @@ _FINGERPRINT = "fingerprint.json"
 _FINISHED = "finished.jsonl"
 
 
+@contextmanager
+def open_journal(out: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
+    """Begin a job in `out`, or go on with the one that is there; no other process can until it is closed.
+
+    Raises OSError, and `JobError` where `out` is in use, or is not of this fingerprint.
+    """
+    _check(out, fingerprint)
+    folder = out / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _FINISHED).open("a+b") as stream:
+        _lock(stream, out)
+        _check(out, fingerprint)  # again, now that no other job can begin one there
+        remove_abandoned(out)
+        with publish_file(folder / _FINGERPRINT) as file:
+            file.write_text(json.dumps(fingerprint, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        yield Journal(stream)
+
+
 class Journal:
-    """The journal of one output folder, which no other process writes to while it is open.
+    """What is finished of a job, kept as it comes.
 
     chunks: those that are written, with their numbers of notes. lengths: how many chunks each part has, where that is
     known. summary: of all chunks.
     """
 
-    def __init__(self, out: Path, fingerprint: Fingerprint) -> None:
-        """Begin a job in `out`, or go on with the one that is there.
-
-        Raises `JobError` where `out` cannot be written, is in use, or is of another fingerprint.
-        """
-        folder = out / FOLDER
+    def __init__(self, stream: BufferedRandom) -> None:
+        """Read what there is, and leave out a last line that was not written to its end. Raises OSError."""
         self.chunks: dict[Chunk, int] = {}
         self.lengths: dict[int, int] = {}
         self.summary = Summary()
-        try:
-            _check(out, fingerprint)
-            folder.mkdir(parents=True, exist_ok=True)
-            self._stream: BufferedRandom = (folder / _FINISHED).open("a+b")
-            _lock(self._stream, out)
-            _check(out, fingerprint)  # again, now that no other job can begin one there
-            remove_abandoned(out)
-            with publish_file(folder / _FINGERPRINT) as file:
-                file.write_text(json.dumps(fingerprint, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise JobError(f"{out}: cannot be written: {error.strerror or type(error).__name__}") from error
+        self._stream = stream
         self._read()
-
-    def close(self) -> None:
-        """Let another process go on with the job."""
-        self._stream.close()
 
     def finish_chunk(self, chunk: Chunk, summary: Summary) -> None:
         """Keep that a chunk is written. Raises OSError."""

@@ -47,6 +47,7 @@ class ParquetSource:
             part = file_part(path)
             with parquet_file(path) as file:
                 check_columns(self.columns, [*file.schema_arrow.names, *folder_values(path)], path)
+                _check_text(file.schema_arrow, self.columns.text, path)
                 parts.append(Part(part.name, part.stamp, file.metadata.num_rows))
         return parts
 
@@ -89,3 +90,11 @@ def parquet_file(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise InvalidInput(f"expected a Parquet file ({type(error).__name__})", field=str(path)) from error
+
+
+def _check_text(stored: pa.Schema, name: str, path: Path) -> None:
+    kind = stored.field(name).type if name in stored.names else pa.string()  # of a folder
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    of_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
+    if not any(is_text(kind) for is_text in (*of_text, pa.types.is_large_binary, pa.types.is_null)):
+        raise InvalidInput(f"{name}: expected strings, has {kind}; --text says where they are", field=str(path))
