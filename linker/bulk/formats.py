@@ -42,15 +42,14 @@ _SUFFIXES = {
 
 def open_source(inputs: Sequence[str], columns: Columns, *, format: str | None = None) -> Source:  # noqa: A002
     """The notes of `inputs`. format: of `SOURCES`; None goes by the names of the files. Raises `InvalidInput`."""
-    known = format or _format_of(inputs)
+    is_url = any("://" in given for given in inputs)  # which may have a password: it is never told as a file would be
+    known = "database" if is_url else format or _format_of(inputs)
     if known not in SOURCES:
         raise InvalidInput(f"expected one of {', '.join(SOURCES)}, got {known!r}", field="--from")
     return SOURCES[known](inputs, columns)
 
 
 def _format_of(inputs: Sequence[str]) -> str:
-    if any("://" in given for given in inputs):
-        return "database"
     formats = {_SUFFIXES[suffix] for file in files_of(inputs) if (suffix := suffix_of(file.name)) in _SUFFIXES}
     if len(formats) != 1:
         what = f"several ({', '.join(sorted(formats))})" if formats else f"no file that ends in {', '.join(_SUFFIXES)}"

@@ -24,7 +24,7 @@ from linker.errors import InvalidInput
 
 SUFFIXES = (".ndjson", ".jsonl", ".json")
 KEPT = ("subject", "encounter", "date")  # references, and when the document was made
-_LARGEST = 1 << 29  # bytes of a file that is read as a whole
+_LARGEST = 1 << 28  # bytes of a file that is read as a whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,9 +133,10 @@ def test_a_table_without_rows_or_keys_is_refused(database: Path) -> None:
         "sqlite:////no/such/folder/hunter2-is-no-password.db",
     ],
 )
-def test_no_message_has_the_password(url: str) -> None:
+@pytest.mark.parametrize("format", [None, "omop", "csv"])
+def test_no_message_has_the_password(url: str, format: str | None) -> None:
     with pytest.raises(InvalidInput) as caught:
-        DatabaseSource.of([url], Columns()).parts()
+        open_source([url], Columns(), format=format).parts()
     assert "hunter2@" not in str(caught.value)
     assert ":hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
