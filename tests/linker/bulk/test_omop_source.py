@@ -133,10 +133,10 @@ def test_a_table_without_rows_or_keys_is_refused(database: Path) -> None:
         "sqlite:////no/such/folder/hunter2-is-no-password.db",
     ],
 )
-@pytest.mark.parametrize("format", [None, "omop", "csv"])
-def test_no_message_has_the_password(url: str, format: str | None) -> None:
+@pytest.mark.parametrize("asked", [None, "omop", "csv"])
+def test_no_message_has_the_password(url: str, asked: str | None) -> None:
     with pytest.raises(InvalidInput) as caught:
-        open_source([url], Columns(), format=format).parts()
+        open_source([url], Columns(), format=asked).parts()
     assert "hunter2@" not in str(caught.value)
     assert ":hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
