@@ -7,13 +7,11 @@ types.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +19,7 @@ import pyarrow.parquet as pq
 from linker.bulk.excel import SUFFIXES as EXCEL
 from linker.bulk.excel import read_sheet, write_sheet
 from linker.bulk.files import open_bytes, suffix_of
-from linker.bulk.sources.csv import LONGEST, SEPARATORS
+from linker.bulk.sources.csv import MARK, records_of, separator_of
 from linker.bulk.sources.csv import SUFFIXES as CSV
 from linker.bulk.sources.parquet import SUFFIXES as PARQUET
 from linker.bulk.sources.parquet import parquet_file
@@ -30,9 +28,6 @@ from linker.errors import InvalidInput
 Value = str | None
 More = Callable[[Value], Mapping[str, Any]]  # of a value in the column, those of the columns that are added
 _ROWS = 4096
-_AS_IT_IS: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-_MARK = "\ufeff"
-_CUT_OFF = "cannot be read further: a quote that is not closed, or a compressed file that was cut off"
 
 
 class Table(Protocol):
@@ -90,9 +85,9 @@ class CsvTable:
 
     def write(self, target: Path, column: str, more: pa.Schema, values: More) -> None:
         """See `Table`."""
-        with self._opened() as (first, rows), target.open("w", **_AS_IT_IS) as out:
-            out.write(_MARK if first.startswith(_MARK) else "")
-            writer = csv.writer(out, delimiter=_separator(first), lineterminator="\n")
+        with self._opened() as (first, rows), _as_bytes_are(target) as out:
+            out.write(MARK if first.startswith(MARK) else "")
+            writer = csv.writer(out, delimiter=separator_of(first), lineterminator="\n")
             header = next(rows)
             writer.writerow([*header, *more.names])
             place = header.index(column)
@@ -103,34 +98,25 @@ class CsvTable:
     @contextmanager
     def _opened(self) -> Iterator[tuple[str, Iterator[list[str]]]]:
         """The first line, and all rows, the header first."""
-        csv.field_size_limit(LONGEST)
         with open_bytes(self.file) as stream:
-            text = io.TextIOWrapper(stream, **_AS_IT_IS)
-            try:
-                first = text.readline(LONGEST)
-            except OSError as error:
-                raise InvalidInput(_CUT_OFF, field=str(self.file)) from error
-            lines = chain([first.removeprefix(_MARK)], text)
-            yield first, self._rows(csv.reader(lines, delimiter=_separator(first)))
+            first, records = records_of(stream, self.file)
+            yield first, self._rows(records)
 
-    def _rows(self, rows: Any) -> Iterator[list[str]]:
+    def _rows(self, records: Iterator[tuple[int, list[str]]]) -> Iterator[list[str]]:
         width = 0
-        try:
-            for row in rows:
-                width = width or len(row)
-                if len(row) == width or (width == 1 and not row):  # a line with nothing in it is a value, too
-                    yield row or [""]
-                elif row:
-                    message = f"expected {width} fields as in the header, got {len(row)}; is something to be quoted?"
-                    raise InvalidInput(message, field=f"{self.file}:{rows.line_num}")
-        except (csv.Error, OSError) as error:
-            raise InvalidInput(_CUT_OFF, field=f"{self.file}:{rows.line_num}") from error
+        for line, row in records:
+            width = width or len(row)
+            if len(row) == width or (width == 1 and not row):  # a line with nothing in it is a value, too
+                yield row or [""]
+            elif row:
+                message = f"expected {width} fields as in the header, got {len(row)}; is something to be quoted?"
+                raise InvalidInput(message, field=f"{self.file}:{line}")
         if not width:
             raise InvalidInput("expected a header, got an empty file", field=str(self.file))
 
 
-def _separator(first: str) -> str:
-    return max(SEPARATORS, key=first.count)
+def _as_bytes_are(target: Path) -> TextIO:
+    return target.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
 @dataclass(frozen=True, slots=True)

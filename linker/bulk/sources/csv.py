@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -20,7 +22,9 @@ from linker.errors import InvalidInput
 
 SUFFIXES = (".csv", ".tsv")
 LONGEST = 1 << 25  # characters of a field; a note has 10 million at most
-SEPARATORS = ",\t;|"
+MARK = "\ufeff"  # of bytes in order, as Excel begins UTF-8
+_SEPARATORS = ",\t;|"
+_CUT_OFF = f"cannot be read further: an open quote, a field over {LONGEST:,} characters, or a file that was cut off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +54,15 @@ class CsvSource:
 
     def _rows(self, file: Path) -> Iterator[dict[str, object]]:
         folders = folder_values(file)
-        csv.field_size_limit(LONGEST)
         with open_bytes(file) as stream:
-            # Bytes that are no UTF-8 come through as they are, for the annotator to tell.
-            text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-            first = text.readline(LONGEST)
-            separator = max(SEPARATORS, key=first.count)
-            header = next(csv.reader([first], delimiter=separator), [])
+            _, records = records_of(stream, file)
+            _, header = next(records, (1, []))
             check_columns(self.columns, [*folders, *header], file)
-            records = csv.reader(text, delimiter=separator)
-            try:
-                for values in records:
-                    if len(values) == len(header):
-                        yield self._row(folders | dict(zip(header, values, strict=True)))
-                    elif values:
-                        yield {NOTE_ID: f"{file.name}:{records.line_num + 1}", ERROR: RowError.MALFORMED}
-            except (csv.Error, OSError) as error:
-                message = (
-                    f"cannot be read further: a quote that is not closed, a field over {LONGEST:,} characters, or "
-                )
-                message += "a compressed file that was cut off"
-                raise InvalidInput(message, field=f"{file}:{records.line_num + 1}") from error
+            for line, values in records:
+                if len(values) == len(header):
+                    yield self._row(folders | dict(zip(header, values, strict=True)))
+                elif values:
+                    yield {NOTE_ID: f"{file.name}:{line}", ERROR: RowError.MALFORMED}
 
     def _row(self, row: dict[str, str]) -> dict[str, object]:
         return {
@@ -78,6 +70,35 @@ class CsvSource:
             TEXT: _bytes(row[self.columns.text]),
             **{name: _bytes(row[name]).decode(errors="replace") for name in self.columns.keep},
         }
+
+
+def records_of(stream: BinaryIO, file: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """The first line of a file, and all its records, the header first, each with the line it begins at.
+
+    Bytes that are no UTF-8 come through as they are. Raises `InvalidInput`, and so do the records.
+    """
+    csv.field_size_limit(LONGEST)
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
+    try:
+        first = text.readline(LONGEST)
+    except OSError as error:
+        raise InvalidInput(_CUT_OFF, field=f"{file}:1") from error
+    return first, _records(chain([first.removeprefix(MARK)], text), separator_of(first), file)
+
+
+def _records(lines: Iterable[str], separator: str, file: Path) -> Iterator[tuple[int, list[str]]]:
+    reader, line = csv.reader(lines, delimiter=separator), 1
+    try:
+        for values in reader:
+            yield line, values
+            line = reader.line_num + 1
+    except (csv.Error, OSError) as error:
+        raise InvalidInput(_CUT_OFF, field=f"{file}:{line}") from error
+
+
+def separator_of(first: str) -> str:
+    """What separates the fields of a file with this first line."""
+    return max(_SEPARATORS, key=first.count)
 
 
 def _bytes(text: str) -> bytes:

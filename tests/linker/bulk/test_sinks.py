@@ -27,7 +27,7 @@ TERMS = """\
 concept_id	name	semantic_type	codes	language	term_type
 OMOP:4329847	Myocardial infarction	Condition	SNOMEDCT:22298006	en	preferred
 SNOMEDCT:195967001	Asthma	disorder	OMOP:317009|ICD10CM:J45=skos:broadMatch	en	preferred
-SNOMEDCT:38341003	Hypertension	disorder	ICD10CM:I10|WARD:12	en	preferred
+SNOMEDCT:38341003	Hypertension	disorder	ICD10CM:I10|WARD:12|OMOP:320128=skos:broadMatch	en	preferred
 SNOMEDCT:109081006	Metformin	substance		en	preferred
 HP:0100749	Chest pain			en	preferred
 WARD:7	Breast cancer	disorder		en	preferred

@@ -227,7 +227,7 @@ def test_a_term_that_a_program_has_changed_is_found_out(tmp_path: Path, changed:
     assert changed not in str(caught.value)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(terms=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=8, unique_by=shown))
 def test_any_term_comes_back_as_it_is_shown(tmp_path_factory: pytest.TempPathFactory, terms: list[str]) -> None:
     folder = tmp_path_factory.mktemp("sheet")
