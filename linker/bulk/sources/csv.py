@@ -24,7 +24,7 @@ SUFFIXES = (".csv", ".tsv")
 LONGEST = 1 << 25  # characters of a field; a note has 10 million at most
 MARK = "\ufeff"  # of bytes in order, as Excel begins UTF-8
 _SEPARATORS = ",\t;|"
-_CUT_OFF = f"cannot be read further: an open quote, a field over {LONGEST:,} characters, or a file that was cut off"
+_CUT_OFF = f"cannot be read further: a quote left open, a field over {LONGEST:,} characters, or a file that was cut off"
 
 
 @dataclass(frozen=True, slots=True)
