@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ from linker.publishing import publish_file
 
 COUNT = "count"  # of the rows that have a term
 FOLDER, FILE = "distinct", "terms"
+_AT_HAND = 1 << 16  # distinct terms
 ADDED = pa.schema(
     [
         ("linker_concept_id", pa.string()),
@@ -123,20 +125,21 @@ class TermsSink:
 
 
 class _Answers:
-    """What was found of each term, in Arrow: there may be many."""
+    """What was found of each term, in Arrow, as there may be many; the values of the last terms are at hand."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, tuple[pa.RecordBatch, int]] = {}
+        self.of = lru_cache(_AT_HAND)(self._of)
 
     def add(self, terms: Sequence[Mapping[str, Any]]) -> None:
         """Terms as a chunk has them."""
         batch = pa.RecordBatch.from_pylist([_answer(term) for term in terms], ADDED)
         self._rows |= {term[TEXT]: (batch, row) for row, term in enumerate(terms)}
 
-    def of(self, value: Value) -> Mapping[str, Any]:
-        """The values of `ADDED` for a cell."""
-        found = self._rows.get(_bytes(value))
-        return {name: found[0].column(name)[found[1]].as_py() for name in ADDED.names} if found else {}
+    def _of(self, value: Value) -> Mapping[str, Any]:
+        """The values of `ADDED` for a cell; none for one that is no term."""
+        batch, row = self._rows.get(_bytes(value), (None, 0))
+        return {} if batch is None else {name: batch.column(name)[row].as_py() for name in ADDED.names}
 
 
 def _answer(term: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,10 +73,13 @@ class FhirSink:
             raise InvalidInput(message, field=SUBJECT)
         resources = [resource for note in notes.to_pylist() for resource in resources_of(note)]
         for kind in RESOURCES:
+            target = out / kind / f"{chunk}.ndjson"
             lines = [json.dumps(r, ensure_ascii=False) + "\n" for r in resources if r["resourceType"] == kind]
             if lines:
-                with publish_file(out / kind / f"{chunk}.ndjson") as file:
+                with publish_file(target) as file:
                     file.write_text("".join(lines), "utf-8", newline="")
+            else:  # a chunk that is written again may have had some
+                target.unlink(missing_ok=True)
 
     def finish(self, out: Path) -> None:
         """See `Sink`: nothing takes all chunks."""

@@ -225,6 +225,12 @@ class TestFhir:
         ids = [r["id"] for r in one if "id" in r]
         assert len(ids) == len(set(ids))
 
+    def test_a_chunk_that_is_written_again_replaces_all_it_had(self, coded: pa.RecordBatch, tmp_path: Path) -> None:
+        FhirSink().write(tmp_path, Chunk(0, 0), coded)
+        assert self.resources(written(FhirSink(), tmp_path, coded.slice(2, 1))) == self.resources(
+            written(FhirSink(), tmp_path / "other", coded.slice(2, 1))
+        )
+
     def test_notes_without_a_patient_are_refused_or_told(self, annotate: BatchAnnotator, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match=r"subject: FHIR needs the patient"):
             FhirSink().write(tmp_path, Chunk(0, 0), annotate(notes_of({"1": "asthma"})))
