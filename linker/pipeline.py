@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache, partial
 from time import perf_counter_ns
 
@@ -45,23 +45,35 @@ _NOTHING = _Retrieved([], truncated=False)
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of one batch went, in nanoseconds. cached: mentions that were neither encoded nor searched for."""
+    """Where the time of one batch went, in nanoseconds; detect_ns: finding mentions, where that was its work.
 
-    encode_ns: int
-    search_ns: int
-    rerank_ns: int
-    decide_ns: int
-    cached: int
+    cached: mentions that were neither encoded nor searched for.
+    """
+
+    encode_ns: int = 0
+    search_ns: int = 0
+    rerank_ns: int = 0
+    decide_ns: int = 0
+    cached: int = 0
+    detect_ns: int = 0
 
     @property
     def stages(self) -> dict[str, int]:
-        """The time of each stage, in their order."""
-        return {
+        """The time of each stage that there was, in their order."""
+        stages = {
+            "detect": self.detect_ns,
             "encode": self.encode_ns,
             "search": self.search_ns,
             "rerank": self.rerank_ns,
             "decide": self.decide_ns,
         }
+        return {stage: took for stage, took in stages.items() if took}
+
+    def __add__(self, other: Timings) -> Timings:
+        return Timings(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+
+NO_TIME = Timings()
 
 
 class Linker:
@@ -107,18 +119,15 @@ class Linker:
         batch = [m if isinstance(m, Mention) else Mention(m) for m in mentions]
         for position, mention in enumerate(batch):
             mention.check(f"mentions[{position}]")
-        return self._link(batch, in_full(batch), options)
+        return self.link_as_read(batch, in_full(batch), options)
 
-    def link_as_read(self, mentions: Sequence[Mention], readings: Sequence[Mention], options: Options) -> list[Link]:
-        """As `link`, where the caller knows how each mention is to be read, as `linker.abbreviations.in_full` says it.
+    def link_as_read(
+        self, batch: Sequence[Mention], readings: Sequence[Mention], options: Options
+    ) -> tuple[list[Link], Timings]:
+        """As `link_timed`, where the caller knows how each mention reads, as `linker.abbreviations.in_full` says it.
 
         For who has many mentions of one long note, and has looked for its abbreviations once.
         """
-        return self._link(mentions, readings, options)[0]
-
-    def _link(
-        self, batch: Sequence[Mention], readings: Sequence[Mention], options: Options
-    ) -> tuple[list[Link], Timings]:
         asked = self._resolve(options)
         names = [normalise(reading.text) for reading in readings]
         retrieved, timings = self._retrieve(names, options)

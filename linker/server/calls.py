@@ -27,16 +27,16 @@ REQUEST_ID = "x-request-id"
 TRACE_PARENT = "traceparent"
 # A UUID or a W3C trace id. Nothing freer: a client could put a name or a record number there, and logs would keep it.
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
-_COUNTED = ("mentions", "codings", "concept_ids")
+_COUNTED = ("mentions", "documents", "codings", "concept_ids")
 
 
 @dataclass(eq=False, slots=True)
 class Call:
     """What is known of a call.
 
-    client: `key:ID`, `certificate:SUBJECT`, both, or neither. items: mentions, codings or ids asked for, in all
-    messages of a stream. began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has any.
-    code: OK until it ends.
+    client: `key:ID`, `certificate:SUBJECT`, both, or neither. items: mentions, documents, codings or ids asked for,
+    in all messages of a stream. began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has
+    any. code: OK until it ends.
     """
 
     method: str

@@ -133,9 +133,17 @@ def log_lines() -> Iterator[io.StringIO]:
 
 
 MENTIONS = {"mentions": [{"text": "MI", "context": "an MI in 2019", "context_span": {"begin": 3, "end": 5}}]}
+DOCUMENTS = {
+    "documents": [
+        {"document_id": "n1", "text": "FH: no MI, possible type 2 diabetes mellitus (TD)"},
+        {"text": "an MI in 2019", "given": {"spans": [{"pieces": [{"begin": 3, "end": 5}]}]}},
+    ]
+}
 VALID: dict[str, dict[str, Any]] = {
     "LinkMentions": MENTIONS,
     "StreamLinkMentions": {"batch_id": 1, "request": MENTIONS},
+    "AnnotateDocuments": DOCUMENTS,
+    "StreamAnnotateDocuments": {"batch_id": 1, "request": DOCUMENTS},
     "GetConcept": {"concept_id": "CLINIC:0001"},
     "BatchGetConcepts": {"concept_ids": ["CLINIC:0001", "CLINIC:0002"]},
     "SearchConcepts": {"query": "my"},
