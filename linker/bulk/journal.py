@@ -39,10 +39,11 @@ def open_journal(out: Path, fingerprint: Fingerprint) -> Iterator[Journal]:
     with (folder / _FINISHED).open("a+b") as stream:
         _lock(stream, out)
         _check(out, fingerprint)  # again, now that no other job can begin one there
-        remove_abandoned(out)
+        remove_abandoned(out)  # of killed drivers, and below of workers
         with publish_file(folder / _FINGERPRINT) as file:
             file.write_text(json.dumps(fingerprint, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         yield Journal(stream)
+        remove_abandoned(out)
 
 
 class Journal:
