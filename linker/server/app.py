@@ -12,6 +12,7 @@ could be their own doing. The same calls end as UNAVAILABLE when their connectio
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -157,6 +158,7 @@ class Server:
         self._lookups.close()
         self.batcher.close()
         self.telemetry.close()
+        gc.unfreeze()  # what `Bundles` froze: the process may go on without a server
 
 
 def _connection_options(settings: Settings) -> Sequence[tuple[str, int]]:
