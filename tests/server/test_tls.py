@@ -203,7 +203,7 @@ def test_when_the_certificate_expires(start: Callable[..., Any], files: Files, l
 
     def expires(running: Any) -> float | None:
         return running.server.telemetry.metrics.registry.get_sample_value(
-            "linker_tls_certificate_expiry_timestamp_seconds"
+            "linker_tls_certificate_expiry_timestamp_seconds", {"certificate": "server"}
         )
 
     def warned() -> int:
