@@ -89,6 +89,15 @@ def mentions_of(coded: pa.RecordBatch) -> list[tuple[str, dict]]:
     return [(row["note_id"], mention) for row in coded.to_pylist() for mention in row["mentions"]]
 
 
+@pytest.mark.parametrize("sink", [NoteNlpSink(), BratSink()])
+def test_a_format_without_errors_has_them_beside(sink: Sink, coded: pa.RecordBatch, tmp_path: Path) -> None:
+    written(sink, tmp_path, coded)
+    (file,) = (tmp_path / "errors").iterdir()
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [{"note_id": "15", "error": "no_text"}]
+    written(sink, tmp_path, coded.slice(0, 2))
+    assert not file.exists()
+
+
 class TestNoteNlp:
     def loaded(self, out: Path) -> duckdb.DuckDBPyConnection:
         database = duckdb.connect()
