@@ -145,6 +145,11 @@ class Metrics:
         self._queue.set_function(waiting)
         self._queue_limit.set(limit)
 
+    def watch_certificate(self, expires: Callable[[], float]) -> None:
+        """Ask `expires` for the time at which the server's certificate does, in seconds since the epoch."""
+        name, what = "linker_tls_certificate_expiry_timestamp_seconds", "When the server's certificate expires."
+        Gauge(name, what, registry=self.registry).set_function(expires)
+
     def show_bundles(self, bundles: Iterable[tuple[str, str]]) -> None:
         """The bundles served from now on: name and digest of each."""
         self._bundle.clear()

@@ -65,9 +65,7 @@ def test_every_request_is_within_the_limits(mentions: list[Mention], size: int) 
     cutter = Cutter(MENTIONS, link_request([], Options()), size=size)
     batches = [batch for batch in (*map(cutter.add, mentions), cutter.rest()) if batch is not None]
     assert [mention for batch in batches for mention in batch.items] == mentions
-    assert [batch.first for batch in batches] == [
-        sum(len(b.items) for b in batches[:n]) for n in range(len(batches))
-    ]
+    assert [batch.first for batch in batches] == [sum(len(b.items) for b in batches[:n]) for n in range(len(batches))]
     for batch in batches:
         assert len(batch.items) == len(batch.request.mentions) <= size
         assert batch.request.ByteSize() <= limits.MAX_MESSAGE_BYTES

@@ -89,6 +89,7 @@ def test_labels_are_closed(start: Callable[..., Any]) -> None:
             running.channel.unary_unary(method)(b"\xff", metadata=metadata, timeout=10)
 
     call(LINK, [])
+    call(f"/{MARKER}/x", [])
     before = series()
     for row in range(50):
         call(f"/{MARKER}{row}/x", [])
