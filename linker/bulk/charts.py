@@ -1,4 +1,4 @@
-"""The charts of a job's report. The one home of matplotlib in serving, which has it by the extra `bulk`."""
+"""The charts of a job's report. The one home of matplotlib in serving, which has it by the extra `charts`."""
 
 from __future__ import annotations
 

@@ -14,28 +14,19 @@ from zipfile import BadZipFile
 from linker.errors import InvalidInput
 
 SUFFIXES = (".xlsx",)
-MAX_ROWS = 1_048_576  # of a sheet, its header among them
 _LONGEST = 32_767  # characters of a cell
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML has no place for
 
 
-def is_installed(*, field: str) -> None:
-    """Raise `InvalidInput` where openpyxl is not."""
-    try:
-        import openpyxl  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise InvalidInput("needs openpyxl: pip install 'medlinker[excel]'", field=field) from error
-
-
 def read_sheet(file: Path) -> Iterator[list[Any]]:
     """The rows of the first sheet, formulas as their values. Raises `InvalidInput`."""
-    is_installed(field=str(file))
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
+    try:
+        from openpyxl import load_workbook
+    except ModuleNotFoundError as error:
+        raise InvalidInput("needs openpyxl: pip install 'medlinker[excel]'", field=str(file)) from error
     try:
         book = load_workbook(file, read_only=True, data_only=True)
-    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+    except (OSError, BadZipFile, KeyError, ValueError) as error:
         raise InvalidInput(f"expected a workbook .xlsx ({type(error).__name__})", field=str(file)) from error
     try:
         yield from (list(row) for row in book.worksheets[0].iter_rows(values_only=True))
@@ -44,7 +35,7 @@ def read_sheet(file: Path) -> Iterator[list[Any]]:
 
 
 def write_sheet(file: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """A workbook of one sheet. Raises `InvalidInput` where it cannot hold the rows."""
+    """A workbook of one sheet."""
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
 
@@ -58,8 +49,6 @@ def write_sheet(file: Path, rows: Iterable[Sequence[Any]]) -> None:
         text.data_type, text.number_format, text.quotePrefix = "s", "@", True
         return text
 
-    for number, row in enumerate(rows, start=1):
-        if number > MAX_ROWS:
-            raise InvalidInput(f"a sheet has {MAX_ROWS:,} rows at most; use CSV or Parquet", field=str(file))
+    for row in rows:
         sheet.append([cell(value) for value in row])
     book.save(file)

@@ -122,6 +122,8 @@ def _check(out: Path, fingerprint: Fingerprint) -> None:
         if out.exists() and any(path.name != FOLDER for path in out.iterdir()):
             raise JobError(f"{out}: is not empty and not the output of a job; choose another --out")
         return
+    if not (out / FOLDER / _FINISHED).stat().st_size:  # begun, and nothing came of it
+        return
     try:
         theirs: Fingerprint = json.loads(file.read_bytes())
     except ValueError as error:

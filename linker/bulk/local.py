@@ -2,11 +2,13 @@
 
 A worker holds one chunk at a time, and the next is read when one is done: memory does not grow with the input. Where a
 worker ends with a chunk unfinished (killed, or out of memory) a fresh one does the chunk again, and where that ends as
-well, note by note. A note that has then ended two workers has the error `worker_died`, and the others are done.
+well, note by note. A note that has then ended two workers has the error `worker_died`, and the others are done. Where
+workers end before they begin, the job goes on with those that have begun, if there are any.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -23,7 +25,8 @@ from linker.bulk.worker import Answer, Begun, Order, Ready, Stopped, Task, Writt
 from linker.errors import JobError
 
 _TRIES = 2  # of a chunk as a whole, and of a note by itself
-_STARTS = 3  # workers in a row that end before they are ready
+_STARTS = 3  # workers in a row that end before they are ready, and no chunk is written in between
+_log = logging.getLogger(__name__)
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -140,7 +143,7 @@ class _Engine:
             case Begun(row) if worker.at:
                 worker.at.row = row
             case Written():
-                worker.at = None
+                worker.at, self._failed_starts = None, 0
             case Stopped(message):
                 raise JobError(message)
         return answer
@@ -165,7 +168,12 @@ class _Engine:
             self._again.append(worker.at)
         elif not worker.is_ready:
             self._failed_starts += 1
-            if self._failed_starts == _STARTS:
-                hint = "for want of memory? Then use fewer --workers"
-                raise JobError(f"workers end before they are ready, the last with exit code {code}; {hint}")
-        self._workers[self._workers.index(worker)] = _Worker.start(self._task)
+        self._workers.remove(worker)
+        if self._failed_starts < _STARTS:
+            self._workers.append(_Worker.start(self._task))
+            return
+        told = f"workers end before they are ready, the last with exit code {code}; for want of memory?"
+        if not self._workers:
+            raise JobError(f"{told} Then use fewer --workers")
+        self._failed_starts = 0
+        _log.warning("%s The job goes on with %d", told, len(self._workers))

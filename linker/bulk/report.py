@@ -43,7 +43,7 @@ def write_report(out: Path, outcome: Outcome) -> None:
             draw(outcome.summary, file)
         text += f"\n![Charts]({CHARTS})\n"
     else:
-        text += '\nFor charts, `pip install "medlinker[bulk]"` and run the same command again.\n'
+        text += '\nFor charts, `pip install "medlinker[charts]"` and run the same command again.\n'
     with publish_file(out / FILE) as file:
         file.write_text(text, encoding="utf-8")
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from linker.bulk.excel import write_sheet
+from linker.bulk.files import suffix_of
+from linker.bulk.sources.csv import SUFFIXES as CSV
 from linker.bulk.tables import open_table
 from linker.errors import InvalidInput
 from linker.publishing import publish_file
@@ -83,7 +85,7 @@ def read_review(file: Path) -> Iterator[Reviewed]:
         key, term, answer, correct = ("" if value is None else value for value in row)
         if not correct.strip():
             continue
-        if table.suffix == ".csv":
+        if suffix_of(file.name) in CSV:
             term, answer, correct = map(_formulaic, (term, answer, correct))
         place = f"{file}:{number}"
         if key != _key(term):

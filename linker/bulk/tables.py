@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,10 +36,6 @@ class Table(Protocol):
     @property
     def file(self) -> Path:
         """Where it is."""
-
-    @property
-    def suffix(self) -> str:
-        """Of its format."""
 
     def columns(self) -> list[str]:
         """Their names. Raises `InvalidInput`."""
@@ -70,7 +66,6 @@ class CsvTable:
     """CSV with a header. Bytes that are no UTF-8 stay as they are, and so do the separator and the byte order mark."""
 
     file: Path
-    suffix: str = ".csv"
 
     def columns(self) -> list[str]:
         """See `Table`."""
@@ -85,7 +80,10 @@ class CsvTable:
 
     def write(self, target: Path, column: str, more: pa.Schema, values: More) -> None:
         """See `Table`."""
-        with self._opened() as (first, rows), _as_bytes_are(target) as out:
+        with (
+            self._opened() as (first, rows),
+            target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
+        ):
             out.write(MARK if first.startswith(MARK) else "")
             writer = csv.writer(out, delimiter=separator_of(first), lineterminator="\n")
             header = next(rows)
@@ -115,16 +113,11 @@ class CsvTable:
             raise InvalidInput("expected a header, got an empty file", field=str(self.file))
 
 
-def _as_bytes_are(target: Path) -> TextIO:
-    return target.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-
-
 @dataclass(frozen=True, slots=True)
 class ParquetTable:
     """Parquet. A column of anything but text is read as text."""
 
     file: Path
-    suffix: str = ".parquet"
 
     def columns(self) -> list[str]:
         """See `Table`."""
@@ -163,7 +156,6 @@ class ExcelTable:
     """The first sheet of a workbook, its first row the header. Formulas are read and written as their values."""
 
     file: Path
-    suffix: str = ".xlsx"
 
     def columns(self) -> list[str]:
         """See `Table`."""

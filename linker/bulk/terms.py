@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linker.bulk.chunks import Chunk
-from linker.bulk.files import file_part
+from linker.bulk.files import file_part, suffix_of
 from linker.bulk.review import Doubt, write_review
 from linker.bulk.rows import ERROR, MENTIONS, NOTE_ID, TEXT, batches_of, input_schema
 from linker.bulk.source import Part
@@ -119,7 +119,7 @@ class TermsSink:
             terms = pq.read_table(file, partitioning=None).to_pylist()
             answers.add(terms)
             doubts += [doubt for term in terms if (doubt := _doubt(term, self.review_below))]
-        with publish_file(out / f"{FILE}{self.table.suffix}") as file:
+        with publish_file(out / f"{FILE}{suffix_of(self.table.file.name)}") as file:
             self.table.write(file, self.column, ADDED, answers.of)
         write_review(out, doubts)
 

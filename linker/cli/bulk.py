@@ -158,6 +158,8 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         raise InvalidInput(f"expected one of {', '.join(SINKS)}, got {sink!r}", field="--to")
     if SINKS[sink].needs_text and unit is not OffsetUnit.CODE_POINTS:
         raise InvalidInput(f"expected {OffsetUnit.CODE_POINTS}, which is what {sink} counts", field="--offsets")
+    if within := next((given for given in inputs if out.resolve().is_relative_to(Path(given).resolve())), None):
+        raise InvalidInput(f"lies in the input {within}, and would be read as notes", field=f"--out {out}")
     columns = Columns(note_id, text, tuple(dict.fromkeys(keep or ())))
     options = Options(
         top_k=CANDIDATES if terms else 1,

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from linker.bulk.chunks import Chunk
 from linker.bulk.rows import ERROR, MENTIONS, NOTE_ID, TEXT
+from linker.bulk.sinks.errors import write_errors
 from linker.publishing import publish
 from linker.records import Assertion
 
@@ -36,7 +37,7 @@ class BratSink:
     needs_text: ClassVar[bool] = True
 
     def write(self, out: Path, chunk: Chunk, notes: pa.RecordBatch) -> None:
-        """See `Sink`. Notes with an error have no files."""
+        """See `Sink`. Notes with an error have no files, but a line in `OUT/errors`."""
         kinds: set[str] = set()
         with publish(out / FOLDER / str(chunk)) as folder:
             for place, note in enumerate(notes.to_pylist()):
@@ -47,6 +48,7 @@ class BratSink:
                 (folder / f"{name}.ann").write_text(standoff(note[TEXT].decode(), note[MENTIONS]), "utf-8", newline="")
                 kinds.update(map(_kind, note[MENTIONS]))
             (folder / "annotation.conf").write_text(_configuration(kinds), "utf-8")
+        write_errors(out, chunk, notes)
 
     def finish(self, out: Path) -> None:
         """See `Sink`: nothing takes all chunks."""

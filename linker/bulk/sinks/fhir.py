@@ -6,8 +6,8 @@ What a mention becomes, https://hl7.org/fhir/R4:
 - an Observation where it is anything else; `interpretation` is NEG, IND or POS in place of `verificationStatus`,
 - a FamilyMemberHistory of a family member not named where it is of the family.
 
-FHIR says nothing of what is NIL, hypothetical or absent in the family: these mentions, and notes with an error, are
-counted in an OperationOutcome for each note that has some.
+FHIR says nothing of what is NIL, hypothetical, or negated or uncertain in the family: these mentions, and notes with an
+error, are counted in an OperationOutcome for each note that has some.
 
 `code` has a Coding of the concept and one of each exact match with a known system, and the words of the note as its
 text. The place is an identifier, `DocumentReference/1#char=12,24` of the system urn:ietf:rfc:5147 (fragments of
@@ -24,6 +24,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,6 +45,8 @@ RESOURCES = ("Condition", "FamilyMemberHistory", "Observation", "OperationOutcom
 SUBJECT, PERSON, ENCOUNTER, DATE = "subject", "person_id", "encounter", "date"  # columns of notes; the second is OMOP's
 _FRAGMENT = "urn:ietf:rfc:5147"
 _HL7 = "http://terminology.hl7.org/CodeSystem"
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?")
 _META = {"security": [{"system": f"{_HL7}/v3-ObservationValue", "code": "AIAST"}]}
 
 # Semantic types, in small letters: tags of SNOMED CT, the group Disorders of UMLS, then OMOP, Mondo and HPO.
@@ -87,31 +90,58 @@ class FhirSink:
 
 def resources_of(note: Mapping[str, Any]) -> Iterator[Resource]:
     """The resources of a coded note, and an OperationOutcome where something of it is in none."""
-    document = str(note[NOTE_ID])
-    reference = document if ":" in document or "/" in document else f"DocumentReference/{document}"
+    document = _document(str(note[NOTE_ID]))
     subject = _subject(note)
     problem = note[ERROR] or (None if subject else f"no {SUBJECT}")
     left_out: Counter[str] = Counter()
     if not problem:
+        about = _About(document, {"reference": subject}, note.get(ENCOUNTER), _date(note.get(DATE)))
         characters = _Characters(note[TEXT].decode())
-        shared = {"encounter": {"reference": note[ENCOUNTER]}} if note.get(ENCOUNTER) else {}
         for mention in note[MENTIONS]:
             if reason := _reason(mention):
                 left_out[reason] += 1
-                continue
-            resource = _resource(mention, reference, subject, note.get(DATE))
-            takes = shared if resource["resourceType"] != "FamilyMemberHistory" else {}
-            yield _placed(resource, mention, reference, characters) | takes
-    issues = [_issue("error", reference, problem)] if problem else []
-    issues += [_issue("information", reference, f"{n} left out, {reason}") for reason, n in sorted(left_out.items())]
+            else:
+                yield _placed(_resource(mention, about), mention, _name(document), characters)
+    issues = [_issue("error", _name(document), problem)] if problem else []
+    issues += [_issue("information", _name(document), f"{n} left out, {why}") for why, n in sorted(left_out.items())]
     if issues:
         yield {"resourceType": "OperationOutcome", "issue": issues}
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What all resources of a note say."""
+
+    document: Resource
+    patient: Resource
+    encounter: str | None
+    date: str | None
+
+
+def _document(note_id: str) -> Resource:
+    """A reference to the note; by an identifier where its id is none that FHIR can have."""
+    if _ID.fullmatch(note_id):
+        return {"reference": f"DocumentReference/{note_id}"}
+    if note_id.startswith(("urn:", "http://", "https://")):
+        return {"reference": note_id}
+    return {"type": "DocumentReference", "identifier": {"value": note_id}}
+
+
+def _name(document: Resource) -> str:
+    return str(document.get("reference") or document["identifier"]["value"])
+
+
 def _subject(note: Mapping[str, Any]) -> str | None:
-    if note.get(SUBJECT):
-        return str(note[SUBJECT])
-    return f"Patient/{note[PERSON]}" if note.get(PERSON) is not None else None
+    subject = note.get(SUBJECT) or note.get(PERSON)
+    if subject is None:
+        return None
+    return str(subject) if re.search("[/:]", str(subject)) else f"Patient/{subject}"
+
+
+def _date(value: object) -> str | None:
+    """A date as FHIR writes it, None for what is none."""
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return text if _DATE.fullmatch(text) else None
 
 
 def _reason(mention: Mapping[str, Any]) -> str | None:
@@ -121,24 +151,31 @@ def _reason(mention: Mapping[str, Any]) -> str | None:
         return "NIL"
     if Assertion.HYPOTHETICAL in said:
         return Assertion.HYPOTHETICAL
-    return "negated of the family" if {Assertion.FAMILY, Assertion.NEGATED} <= said else None
+    doubt = said & {Assertion.NEGATED, Assertion.UNCERTAIN} if Assertion.FAMILY in said else set()
+    return f"{' and '.join(sorted(doubt))} of the family" if doubt else None
 
 
-def _resource(mention: Mapping[str, Any], reference: str, subject: str | None, date: str | None) -> Resource:
-    said, patient, code = set(mention["assertions"]), {"reference": subject}, _code(mention)
-    evidence = [{"reference": reference}]
+def _resource(mention: Mapping[str, Any], about: _About) -> Resource:
+    said, code = set(mention["assertions"]), _code(mention)
     if Assertion.FAMILY in said:
-        relative = {"coding": [{"system": f"{_HL7}/v3-RoleCode", "code": "FAMMEMB", "display": "family member"}]}
-        resource: Resource = {"resourceType": "FamilyMemberHistory", "status": "partial", "patient": patient}
-        return resource | {"relationship": relative, "condition": [{"code": code}]} | ({"date": date} if date else {})
+        return _of_family(code, about)
+    resource: Resource = {"code": code, "subject": about.patient}
+    if about.encounter:
+        resource["encounter"] = {"reference": about.encounter}
     if not _is_condition(mention):
-        resource = {"resourceType": "Observation", "status": "preliminary", "code": code, "subject": patient}
-        return resource | {"interpretation": [_interpretation(said)], "derivedFrom": evidence}
-    resource = {"resourceType": "Condition", "code": code, "subject": patient, "evidence": [{"detail": evidence}]}
+        resource |= {"resourceType": "Observation", "status": "preliminary", "derivedFrom": [about.document]}
+        return resource | {"interpretation": [_interpretation(said)]}
+    resource |= {"resourceType": "Condition", "evidence": [{"detail": [about.document]}]}
     resource["verificationStatus"] = _coded(f"{_HL7}/condition-ver-status", _verification(said))
     if Assertion.HISTORICAL in said and Assertion.NEGATED not in said:
         resource["clinicalStatus"] = _coded(f"{_HL7}/condition-clinical", "inactive")
-    return resource | ({"recordedDate": date} if date else {})
+    return resource | ({"recordedDate": about.date} if about.date else {})
+
+
+def _of_family(code: Resource, about: _About) -> Resource:
+    resource: Resource = {"resourceType": "FamilyMemberHistory", "status": "partial", "patient": about.patient}
+    resource |= {"relationship": _coded(f"{_HL7}/v3-RoleCode", "FAMMEMB"), "condition": [{"code": code}]}
+    return resource | ({"date": about.date} if about.date else {})
 
 
 def _is_condition(mention: Mapping[str, Any]) -> bool:
@@ -170,14 +207,12 @@ def _code(mention: Mapping[str, Any]) -> Resource:
     return {"coding": [own, *others], "text": mention["mention"]}
 
 
-def _placed(resource: Resource, mention: Mapping[str, Any], reference: str, characters: _Characters) -> Resource:
-    places = [
-        f"{reference}#char={characters.before(piece['begin'])},{characters.before(piece['end'])}"
-        for piece in mention["pieces"]
-    ]
-    named = "\n".join([*places, mention["concept_id"]])
+def _placed(resource: Resource, mention: Mapping[str, Any], document: str, characters: _Characters) -> Resource:
+    ranges = [(characters.before(piece["begin"]), characters.before(piece["end"])) for piece in mention["pieces"]]
+    places = [f"{document}#char={begin},{end}" for begin, end in ranges]
+    digest = sha256("\n".join([*places, mention["concept_id"]]).encode()).hexdigest()[:32]
     identifiers = [{"system": _FRAGMENT, "value": place} for place in places]
-    return resource | {"id": sha256(named.encode()).hexdigest()[:32], "meta": _META, "identifier": identifiers}
+    return resource | {"id": digest, "meta": _META, "identifier": identifiers}
 
 
 class _Characters:
@@ -191,6 +226,6 @@ class _Characters:
         return place - bisect_right(self._ends, place)
 
 
-def _issue(severity: str, reference: str, diagnostics: str) -> Resource:
+def _issue(severity: str, document: str, diagnostics: str) -> Resource:
     code = "processing" if severity == "error" else "informational"
-    return {"severity": severity, "code": code, "diagnostics": f"{reference}: {diagnostics}"}
+    return {"severity": severity, "code": code, "diagnostics": f"{document}: {diagnostics}"}

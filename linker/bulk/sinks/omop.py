@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from linker.bulk.chunks import Chunk
 from linker.bulk.rows import MENTIONS, NOTE_ID, TEXT
+from linker.bulk.sinks.errors import write_errors
 from linker.crosswalk import EXACT
 from linker.errors import InvalidInput
 from linker.publishing import publish_file
@@ -63,6 +64,7 @@ class NoteNlpSink:
         rows = [row for note in notes.to_pylist() for row in _rows(note)]
         numbered = [{"note_nlp_id": number, **row} for number, row in enumerate(rows, start=1)]
         _publish(pa.Table.from_pylist(numbered, NOTE_NLP), out / FOLDER / f"{chunk}.parquet")
+        write_errors(out, chunk, notes)
 
     def finish(self, out: Path) -> None:
         """See `Sink`: number the rows of all files, in the order of their names."""

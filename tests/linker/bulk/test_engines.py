@@ -1,4 +1,4 @@
-"""One function, any engine: the rows of this process are those of Spark and Ray, by the very files of docs/bulk.md."""
+"""The rows of this process are those of a server, of Spark and of Ray; the latter by the files of docs/bulk.md."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import pytest
 
 from linker.bulk import ray, spark
 from linker.bulk.annotator import BatchAnnotator
-from linker.bulk.rows import ELAPSED, NOTE_ID, TEXT
+from linker.bulk.rows import ELAPSED, MENTION, MENTIONS, NOTE_ID, TEXT, mention_rows
 from linker.bulk.source import Columns
+from linker.client import LinkerClient
+from linker.demo import serving
 
 ROOT = Path(__file__).parents[3]
 TEXTS = [
@@ -74,6 +76,14 @@ def test_what_ray_calls_gives_the_same_rows(
     worker = ray.Worker(how, COLUMNS)
     blocks = [worker(notes.slice(begin, size)) for begin in range(0, len(notes), size)]
     assert rows_of(pa.concat_tables(blocks)) == expected
+
+
+def test_a_server_gives_the_same_mentions(notes: pa.Table, how: BatchAnnotator, expected: list[dict]) -> None:
+    texts = [text or "" for text in notes["body"].to_pylist()]
+    with serving(Path(how.bundle)) as address, LinkerClient(address) as client:
+        answers = client.annotate(texts, how.options)
+    mentions = pa.array([mention_rows(answer, how.unit) for answer in answers], pa.list_(MENTION))
+    assert mentions.to_pylist() == [row[MENTIONS] for row in expected]
 
 
 @pytest.mark.long

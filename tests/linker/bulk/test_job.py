@@ -114,6 +114,8 @@ def test_a_folder_in_use_or_of_something_else_is_refused(job: Callable[..., Job]
     in_use = pytest.raises(JobError, match="another process is writing to it")
     with open_journal(of.out, {}), in_use, open_journal(of.out, {}):
         pass
+    with open_journal(of.out, {"bundle": "b"}):  # no chunk was finished, and nothing is lost
+        pass
     thesis = of.out.with_name("thesis")
     thesis.mkdir()
     (thesis / "chapter.tex").touch()

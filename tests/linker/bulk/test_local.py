@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,25 @@ class Broken:
         if self.message:
             raise LinkerError(self.message)
         os._exit(3)
+
+
+@dataclass(frozen=True)
+class Lonely:
+    """An annotator that one process can open, as where there is memory for one."""
+
+    annotate: BatchAnnotator
+    first: Path
+
+    def open(self) -> None:
+        try:
+            self.first.touch(exist_ok=False)
+        except FileExistsError:
+            os._exit(137)
+        self.annotate.open()
+
+    def __call__(self, notes: pa.RecordBatch) -> pa.RecordBatch:
+        time.sleep(0.2)
+        return self.annotate(notes)
 
 
 class Full(ParquetSink):
@@ -128,6 +148,11 @@ def test_a_note_that_ends_its_worker_is_found_and_the_others_are_done(bundle: Pa
     total = done[0].summary + done[1].summary
     assert total.errors == {"worker_died": 1}
     assert total.mentions == 2
+
+
+def test_a_job_goes_on_with_the_workers_there_is_memory_for(bundle: Path, tmp_path: Path) -> None:
+    task = Task(Lonely(BatchAnnotator(str(bundle)), tmp_path / "first"), ParquetSink(), tmp_path)
+    assert len(list(annotate(chunks([b"asthma"] * 30, 1), task, workers=2))) == 30
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,15 @@ def mentions_of(coded: pa.RecordBatch) -> list[tuple[str, dict]]:
     return [(row["note_id"], mention) for row in coded.to_pylist() for mention in row["mentions"]]
 
 
+@pytest.mark.parametrize("sink", [NoteNlpSink(), BratSink()])
+def test_a_format_without_errors_has_them_beside(sink: Sink, coded: pa.RecordBatch, tmp_path: Path) -> None:
+    written(sink, tmp_path, coded)
+    (file,) = (tmp_path / "errors").iterdir()
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [{"note_id": "15", "error": "no_text"}]
+    written(sink, tmp_path, coded.slice(0, 2))
+    assert not file.exists()
+
+
 class TestNoteNlp:
     def loaded(self, out: Path) -> duckdb.DuckDBPyConnection:
         database = duckdb.connect()
@@ -224,6 +233,21 @@ class TestFhir:
         assert one == other
         ids = [r["id"] for r in one if "id" in r]
         assert len(ids) == len(set(ids))
+
+    def test_what_other_formats_have_becomes_what_fhir_has(self, annotate: BatchAnnotator, tmp_path: Path) -> None:
+        texts = {"ward/7.txt": "asthma", "urn:uuid:1": "asthma", "8": "metformin", "9": "mother had asthma"}
+        columns = {"subject": ["7", "Patient/7", "urn:uuid:2", "7"], "encounter": [None, None, "Encounter/1", None]}
+        columns["date"] = ["01/02/2026", "2026-01-02", "2026-01-02T03:04:05Z", "2026"]
+        resources = self.resources(written(FhirSink(), tmp_path, annotate(notes_of(texts, **columns))))
+        for resource in resources:
+            get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+        one, other, family, drug = resources
+        assert one["evidence"][0]["detail"] == [{"type": "DocumentReference", "identifier": {"value": "ward/7.txt"}}]
+        assert (one["subject"], one.get("recordedDate")) == ({"reference": "Patient/7"}, None)
+        assert other["evidence"][0]["detail"] == [{"reference": "urn:uuid:1"}]
+        assert other["recordedDate"] == "2026-01-02"
+        assert (drug["encounter"], drug["subject"]) == ({"reference": "Encounter/1"}, {"reference": "urn:uuid:2"})
+        assert (family["date"], family["patient"]) == ("2026", {"reference": "Patient/7"})
 
     def test_a_chunk_that_is_written_again_replaces_all_it_had(self, coded: pa.RecordBatch, tmp_path: Path) -> None:
         FhirSink().write(tmp_path, Chunk(0, 0), coded)
