@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -42,6 +43,8 @@ class DatabaseSource:
     @classmethod
     def of(cls, inputs: Sequence[str], columns: Columns) -> DatabaseSource:
         """The table that `inputs`, one URL, names. Raises `InvalidInput`."""
+        if not find_spec("sqlalchemy"):
+            raise InvalidInput("needs SQLAlchemy: pip install 'medlinker[database]'", field="INPUT")
         if len(inputs) != 1:
             raise InvalidInput(f"expected one URL of a database, got {len(inputs)} inputs", field="INPUT")
         url, _, table = inputs[0].partition("#")
@@ -95,12 +98,10 @@ class DatabaseSource:
     @contextmanager
     def _connected(self) -> Iterator[tuple[Connection, TableClause]]:
         """The database and the table. Whatever it says of an error is left out: it may quote a row, or the password."""
-        try:
-            from sqlalchemy import create_engine, table
-            from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-            from sqlalchemy.pool import NullPool
-        except ModuleNotFoundError as error:
-            raise InvalidInput("needs SQLAlchemy: pip install 'medlinker[database]'", field="INPUT") from error
+        from sqlalchemy import create_engine, table
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+        from sqlalchemy.pool import NullPool
+
         schema, _, name = self.table.rpartition(".")
         try:
             engine = create_engine(self.url, poolclass=NullPool, hide_parameters=True)

@@ -78,7 +78,7 @@ def check(bundle: Path, folder: Path, *, count: int, chunk_notes: int, kills: in
 
 
 def test_a_job_killed_a_few_times(bundle: Path, tmp_path: Path) -> None:
-    check(bundle, tmp_path, count=800, chunk_notes=8, kills=3)
+    check(bundle, tmp_path, count=400, chunk_notes=4, kills=3)
 
 
 @pytest.mark.long

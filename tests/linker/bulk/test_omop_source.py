@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -120,6 +121,12 @@ def test_a_table_without_rows_or_keys_is_refused(database: Path) -> None:
     connection.close()
     with pytest.raises(InvalidInput, match=r"without rows"):
         DatabaseSource.of([f"sqlite:///{database}"], Columns()).parts()
+
+
+def test_without_sqlalchemy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'medlinker\[database\]'"):
+        open_source(["postgresql://host/clinic"], Columns()).parts()
 
 
 @pytest.mark.parametrize(
