@@ -13,13 +13,14 @@ from functools import lru_cache
 from linker.abbreviations import in_full
 from linker.assertion import Triggers
 from linker.detection.abbreviated import AbbreviationDetector
+from linker.detection.choice import Detect, detector_of
 from linker.detection.detector import Detector, Span
-from linker.detection.dictionary import DictionaryDetector
+from linker.detection.tagger import Tagger
 from linker.errors import InvalidInput
 from linker.limits import MAX_MENTION_LENGTH
 from linker.options import DEFAULTS, Options
 from linker.pipeline import Linker
-from linker.records import Assertion, ConceptFilter, Link, Mention
+from linker.records import Assertion, ConceptFilter, Link, MatchSource, Mention
 from linker.sections import Headers, Outline
 
 MAX_NOTE_LENGTH = 10_000_000  # characters
@@ -61,15 +62,20 @@ class Annotator:
         linker: Linker,
         *,
         detector: Detector | None = None,
+        detect: Detect = Detect.BOTH,
+        tagger: Tagger | None = None,
         headers: Headers | None = None,
         triggers: Triggers | None = None,
     ) -> None:
-        """detector: what finds mentions; None finds names of the bundle, and short forms that notes define."""
+        """detector: what finds mentions, all of which are shown. None finds them as `detect` says, by names and by
+        `tagger` or the shipped one, and short forms that notes define; what is no name and fits no concept is left out.
+        """
         self.linker = linker
         self._given = detector
+        self._detect, self._tagger = detect, tagger
         self._headers = headers or Headers()
         self._triggers = triggers or Triggers()
-        self._detector = lru_cache(_FILTERS_KEPT)(self._of_names)
+        self._detector = lru_cache(_FILTERS_KEPT)(self._made)
 
     def annotate(self, notes: Sequence[str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
         """Each note with its mentions. An answer does not depend on the other notes.
@@ -95,8 +101,9 @@ class Annotator:
         """What finds the mentions under these options."""
         return self._given or self._detector(options.filter)
 
-    def _of_names(self, wanted: ConceptFilter) -> Detector:
-        return AbbreviationDetector(DictionaryDetector.of(self.linker.bundle, wanted=wanted))
+    def _made(self, wanted: ConceptFilter) -> Detector:
+        made = detector_of(self.linker.bundle, detect=self._detect, tagger=self._tagger, wanted=wanted)
+        return AbbreviationDetector(made)
 
     def _linked(self, mentions: Sequence[Mention], options: Options) -> Iterator[Link]:
         readings = in_full(mentions)  # of all batches: a note is searched for definitions once
@@ -109,11 +116,17 @@ class Annotator:
         return AnnotatedNote(
             note,
             tuple(
-                AnnotatedMention(span, next(links), by_words | section.assertions, section.name)
+                AnnotatedMention(span, link, by_words | section.assertions, section.name)
                 for span, by_words in zip(spans, said, strict=True)
-                for section in [outline.at(span.begin)]
+                for link, section in [(next(links), outline.at(span.begin))]
+                if self._given or not _is_noise(link)
             ),
         )
+
+
+def _is_noise(link: Link) -> bool:
+    """Is this neither a name of the bundle nor near enough to one?"""
+    return link.concept is None and all(found.source is MatchSource.DENSE for found in link.candidates)
 
 
 def _mentions(note: str, spans: Sequence[Span]) -> Iterator[Mention]:
