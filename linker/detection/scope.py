@@ -19,8 +19,9 @@ from linker.records import EVERYTHING, ConceptFilter
 from linker.terminology import Terminology
 
 _SAMPLE = 512  # names
+_KNOWN = 0.4  # of the names that have to be taken for anything
 _FEWEST = 16  # of a semantic type in the sample that say something of it
-_MOST = 0.6  # of the names
+_ABOUT = 0.2  # of the names that a type has to be taken for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ def scope_of(tagger: Tagger, terminology: Terminology, wanted: ConceptFilter = E
         for name in terminology.semantic_types(int(terminology.concept_of_name[row])) or ("",):
             of_type[name].append(place)
     shares = {name: taken[places] for name, places in of_type.items() if len(places) >= min(_FEWEST, len(sample))}
-    types = {kind for share in shares.values() for kind in np.flatnonzero(share.mean(axis=0) >= _MOST).tolist()}
-    known = {name for name, share in shares.items() if share.any(axis=1).mean() >= _MOST}
+    types = {kind for share in shares.values() for kind in np.flatnonzero(share.mean(axis=0) >= _ABOUT).tolist()}
+    known = {name for name, share in shares.items() if share.any(axis=1).mean() >= _KNOWN}
     return Scope(tuple(sorted(types)), frozenset(known))
 
 

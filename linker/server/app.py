@@ -78,7 +78,7 @@ class Server:
         """bundles: by the names that calls choose them by; the first is the default."""
         self.settings = settings
         self.telemetry = Telemetry(settings)
-        self.bundles = Bundles(bundles, tell=self.telemetry.metrics.show_bundles)
+        self.bundles = Bundles(bundles, tell=self.telemetry.metrics.show_bundles, cached=settings.cached_mentions)
         self.batcher = Batcher(
             workers=settings.workers,
             max_batch=settings.max_batch_tokens,

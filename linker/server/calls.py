@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from time import perf_counter_ns, time_ns
 from typing import Protocol
 from uuid import uuid4
@@ -27,16 +27,16 @@ REQUEST_ID = "x-request-id"
 TRACE_PARENT = "traceparent"
 # A UUID or a W3C trace id. Nothing freer: a client could put a name or a record number there, and logs would keep it.
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
-_COUNTED = ("mentions", "codings", "concept_ids")
+_COUNTED = ("mentions", "documents", "codings", "concept_ids")
 
 
 @dataclass(eq=False, slots=True)
 class Call:
     """What is known of a call.
 
-    client: `key:ID`, `certificate:SUBJECT`, both, or neither. items: mentions, codings or ids asked for, in all
-    messages of a stream. began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has any.
-    code: OK until it ends.
+    client: `key:ID`, `certificate:SUBJECT`, both, or neither. items: mentions, documents, codings or ids asked for,
+    in all messages of a stream. began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has
+    any. code: OK until it ends.
     """
 
     method: str
@@ -69,9 +69,8 @@ class Call:
 
     def worked(self, queue_ns: int, timings: Timings) -> None:
         """Add the time that work took, stage by stage."""
-        for stage, took in (("queue_ns", queue_ns), *asdict(timings).items()):
-            name = stage.removesuffix("_ns")
-            self.stages[name] = self.stages.get(name, 0) + took
+        for stage, took in (("queue", queue_ns), *timings.stages.items()):
+            self.stages[stage] = self.stages.get(stage, 0) + took
 
     def end(self) -> None:
         """Take the time."""

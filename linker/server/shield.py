@@ -21,7 +21,6 @@ from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from linker.errors import InvalidInput, NotFound
-from linker.requests import InvalidRequest
 from linker.server.calls import Call, Calls
 from linker.server.errors import (
     Busy,
@@ -35,6 +34,7 @@ from linker.server.errors import (
     WrongBundle,
 )
 from linker.server.logs import log_error
+from linker.violations import InvalidRequest
 
 INTERNAL = "internal error; the server's log says where"
 MALFORMED = "the request is not a message of the type this method takes"
@@ -85,6 +85,15 @@ def outcome_of(error: BaseException) -> Outcome:
     if code is None:
         return Outcome(grpc.StatusCode.INTERNAL, INTERNAL)
     return Outcome(code, str(error), _details(error))
+
+
+def status_of(error: BaseException, event: str) -> bytes:
+    """The bytes of a google.rpc.Status, and so of a BatchError, for what failed within a call. A bug is logged."""
+    outcome = outcome_of(error)
+    if outcome.code is grpc.StatusCode.INTERNAL:
+        log_error(event, error)
+    status: bytes = outcome.status.SerializeToString()
+    return status
 
 
 def _details(error: BaseException) -> tuple[Message, ...]:
