@@ -142,13 +142,10 @@ def _lowercases(tokenizer: Tokenizer) -> bool:
 
 def _to_int8(model: onnx.ModelProto, base: Base, max_length: int) -> onnx.ModelProto:
     names = every(invented_names(), _CALIBRATION_NAMES)
-    texts: Sequence[str | tuple[str, str]] = {
-        Kind.ENCODER: lambda: names,
-        Kind.RERANKER: lambda: list(zip(names, names[1:] + names[:1], strict=True)),
-        Kind.DETECTOR: lambda: listed(names),
-    }[base.kind]()
+    pairs = zip(names, names[1:] + names[:1], strict=True)
+    texts: Mapping[Kind, Sequence[Any]] = {Kind.ENCODER: names, Kind.RERANKER: list(pairs), Kind.DETECTOR: listed(names)}
     base.tokenizer.enable_truncation(max_length)
-    encodings = base.tokenizer.encode_batch_fast(texts)
+    encodings = base.tokenizer.encode_batch_fast(texts[base.kind])
     base.tokenizer.no_truncation()  # the tokenizer is written without settings of its own
     feeds = [_feeds(base, [encodings[row] for row in rows]) for rows in batches(encodings)]
     try:

@@ -28,7 +28,7 @@ _KEPT = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Part of a note as a model takes it; stands where ONNX Runtime's session takes an encoding.
+    """Part of a note as a model takes it, see `linker.inference.Tokens`.
 
     ids: tokens, the special ones at both ends among them. pieces: where they stand in the note, as half-open ranges of
     code points. first: the first token of each piece. own: which pieces this window decides.

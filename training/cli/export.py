@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -73,10 +73,10 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     card = _named(find_card(folder), name=name, model=model, licence=licence)
     try:
         from training.export import export as write
-        from training.tracing import read_detector, read_encoder, read_reranker
+        from training.tracing import Base, read_detector, read_encoder, read_reranker
     except ModuleNotFoundError as error:
         raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="export") from error
-    read = {
+    read: Mapping[Kind, Callable[[Path], Base]] = {
         Kind.ENCODER: partial(read_encoder, pooling=pooling),
         Kind.RERANKER: read_reranker,
         Kind.DETECTOR: read_detector,
