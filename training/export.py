@@ -143,7 +143,11 @@ def _lowercases(tokenizer: Tokenizer) -> bool:
 def _to_int8(model: onnx.ModelProto, base: Base, max_length: int) -> onnx.ModelProto:
     names = every(invented_names(), _CALIBRATION_NAMES)
     pairs = zip(names, names[1:] + names[:1], strict=True)
-    texts: Mapping[Kind, Sequence[Any]] = {Kind.ENCODER: names, Kind.RERANKER: list(pairs), Kind.DETECTOR: listed(names)}
+    texts: Mapping[Kind, Sequence[Any]] = {
+        Kind.ENCODER: names,
+        Kind.RERANKER: list(pairs),
+        Kind.DETECTOR: listed(names),
+    }
     base.tokenizer.enable_truncation(max_length)
     encodings = base.tokenizer.encode_batch_fast(texts[base.kind])
     base.tokenizer.no_truncation()  # the tokenizer is written without settings of its own
