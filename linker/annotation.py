@@ -32,7 +32,7 @@ __all__ = ["MAX_NOTE_LENGTH", "AnnotatedMention", "AnnotatedNote", "Annotator", 
 
 MAX_NOTE_LENGTH = 10_000_000  # characters
 _BATCH = 512  # mentions linked at once
-_FILTERS_KEPT = 16
+_FILTERS_KEPT = 4  # each remembers words of notes, up to some 20 MB
 
 
 class _Note:

@@ -11,6 +11,7 @@ MAX_DOCUMENT_LENGTH = 1_000_000  # four bytes each at most, so that one fits int
 MAX_DOCUMENT_ID_LENGTH = 128
 MAX_SPANS = 10_000
 MAX_PIECES = 64
+MAX_FOUND = 20_000  # mentions in the documents of a call; those of more never fit into a message
 DEFAULT_TOP_K = 5
 MAX_TOP_K = 100
 MAX_FILTER_VALUES = 64

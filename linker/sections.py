@@ -64,10 +64,10 @@ class Outline:
 class Headers:
     """The headers of a file of rules, see `linker/rules/sections.toml`. Immutable and safe to share."""
 
-    def __init__(self, path: Path = SECTIONS) -> None:
-        """Raises `InvalidInput` naming file and field."""
+    def __init__(self, path: Path | None = SECTIONS) -> None:
+        """path: None has no headers. Raises `InvalidInput` naming file and field."""
         self._sections: dict[str, Section] = {}
-        for position, rule in enumerate(read_rules(path, "section")):
+        for position, rule in enumerate(read_rules(path, "section") if path else []):
             field = f"{path}: section[{position}]"
             try:
                 section = Section(rule["name"], frozenset(map(Assertion, rule.get("assertions", []))))

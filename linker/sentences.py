@@ -11,6 +11,7 @@ _END = re.compile(r"(?<![.!?])[.!?]+[\"'’”)\]]*\s+(?=[^\sa-z])|\r?\n[ \t]*(?
 
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _PASSAGE = 4000  # characters at most: some 20 ms of reading
+_SEARCHED = 1000
 _SPACE = re.compile(r"\s")
 _MARK = 206  # characters of "[**...**]" at most
 
@@ -32,8 +33,9 @@ def sentences(note: str) -> Iterator[tuple[int, int]]:
 def passages(note: str) -> Iterator[tuple[int, int]]:
     """Half-open ranges of code points, in order, which together are the note: of a short one, all of it.
 
-    A longer one is cut where nothing reaches over, at the last blank line of at most 4,000 characters. Where those have
-    none it is at the last end of a sentence, the last space, or anywhere but in a de-identification mark.
+    A longer one is cut where nothing reaches over: at the last blank line among the last 1,000 of 4,000 characters.
+    Where those have none it is at the last end of a sentence, the last space, or anywhere but in a de-identification
+    mark.
     """
     begin = 0
     while len(note) - begin > _PASSAGE:
@@ -46,7 +48,7 @@ def passages(note: str) -> Iterator[tuple[int, int]]:
 
 def _cut(note: str, begin: int, limit: int) -> int:
     for end in (_BLANK_LINE, _END, _SPACE):
-        if cuts := [found.end() for found in end.finditer(note, begin, limit)]:
+        if cuts := [found.end() for found in end.finditer(note, limit - _SEARCHED, limit)]:
             limit = cuts[-1]
             break
     mark = note.rfind("[**", begin, limit)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
+from linker import limits
 from linker.annotation import Annotator
 from linker.records import RerankMode
 from linker.requests import AnnotateRequest, Document
 from linker.server.batching import Batcher
 from linker.server.cost import found_costs, part_cost
-from linker.server.errors import LinkingFailed
+from linker.server.errors import LinkingFailed, ResponseTooLarge
 from linker.server.shield import status_of
 from linker.server.waiting import Admission
 from linker.server.work import FindMentions, LinkFound, Text
@@ -31,10 +32,11 @@ class Annotation:
         self._find = FindMentions(annotator, request.options)
         self._link = LinkFound(annotator, request.options)
         reranker = annotator.linker.bundle.reranker
+        self._found = 0
         self._reranked = reranker is not None and request.options.rerank is RerankMode.ALWAYS
 
     async def results(self) -> list[linking.DocumentResult]:
-        """One for each document, in order. Raises `Expired` or `NotReady`."""
+        """One for each document, in order. Raises `Expired`, `NotReady` or `ResponseTooLarge`."""
         documents = [asyncio.create_task(self._result(document)) for document in self._request.documents]
         try:
             return await asyncio.gather(*documents)
@@ -56,6 +58,10 @@ class Annotation:
         costs = [part_cost(part.end - part.begin) for part in parts]
         of_parts = await self._batcher.run(self._find, parts, costs, self._admission)
         found = [mention for of_part in of_parts for mention in of_part]
+        self._found += len(found)
+        if self._found > limits.MAX_FOUND:
+            message = f"there are more than {limits.MAX_FOUND:,} mentions in these documents"
+            raise ResponseTooLarge(f"{message}; send fewer or shorter ones at a time")
         costs = found_costs((mention.reading for mention in found), reranked=self._reranked)
         text = Text(document.text, self._request.unit)
         linked = await self._batcher.run(self._link, [(mention, text) for mention in found], costs, self._admission)

@@ -22,8 +22,10 @@ from google.protobuf.message import Message
 from linker.pipeline import Timings
 from linker.server.access import OPEN, Access, certificate_subject, check_scope
 from linker.server.logs import log_detail, log_error
+from linker.server.tokens import Key
 
 REQUEST_ID = "x-request-id"
+UNKNOWN = "/unknown/unknown"  # a method that the server does not have: its name is the client's, and may say anything
 TRACE_PARENT = "traceparent"
 # A UUID or a W3C trace id. Nothing freer: a client could put a name or a record number there, and logs would keep it.
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
@@ -130,12 +132,18 @@ class Calls:
 
     def admit(self, call: Call, context: grpc.aio.ServicerContext) -> None:
         """Note who makes the call, whether or not they may. Raises `Unauthenticated` or `Forbidden`."""
-        if subject := certificate_subject(context):
-            call.client = f"certificate:{subject}"
+        key = self.identify(call, context)
+        if key is not None:
+            check_scope(call.method, key)
+
+    def identify(self, call: Call, context: grpc.aio.ServicerContext) -> Key | None:
+        """Note who makes the call. Their key, where one is asked for. Raises `Unauthenticated`."""
+        subject = certificate_subject(context)
+        call.client = f"certificate:{subject}" if subject else ""
         key = self._access.identify(call.method, context)
         if key is not None:
             call.client = f"{call.client} key:{key.key_id}".strip()
-            check_scope(call.method, key)
+        return key
 
     def _tell(self, what: str, call: Call) -> None:
         for observer in self._observers:

@@ -87,6 +87,12 @@ class Metrics:
         self._bundle = Gauge(
             "linker_bundle_info", "The bundles served now: always 1.", ["bundle", "digest"], registry=registry
         )
+        self._certificate = Gauge(
+            "linker_tls_certificate_expiry_timestamp_seconds",
+            "When a certificate expires; without TLS there is none.",
+            ["certificate"],
+            registry=registry,
+        )
         for stage in STAGES:
             self._stages.labels(stage)
 
@@ -144,6 +150,10 @@ class Metrics:
         """Ask `waiting` for the tokens that wait, of which there may be `limit`."""
         self._queue.set_function(waiting)
         self._queue_limit.set(limit)
+
+    def watch_certificate(self, expires: Callable[[], float]) -> None:
+        """Ask `expires` for the time at which the server's certificate does, in seconds since the epoch."""
+        self._certificate.labels("server").set_function(expires)
 
     def show_bundles(self, bundles: Iterable[tuple[str, str]]) -> None:
         """The bundles served from now on: name and digest of each."""

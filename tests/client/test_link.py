@@ -83,6 +83,30 @@ def test_every_request_of_notes_is_within_the_limits(notes: list[str], size: int
         assert batch.request.ByteSize() <= limits.MAX_MESSAGE_BYTES
 
 
+def test_notes_go_as_mentions_do(drive: Drive, serving: Any, scripted: Any) -> None:
+    scripted.faults += [scripted.busy(0.01), None, scripted.fault("UNAVAILABLE")]
+    scripted.too_large = 3
+    settings = Settings(batch_characters=100, in_flight=2)
+    notes = drive(serving.address, lambda client: client.annotate(texts(40)), settings)
+    assert [note.text for note in notes] == texts(40)
+    assert answers([mention.link for note in notes for mention in note.mentions]) == texts(40)
+    assert {request.options.bundle_digest for request in scripted.requests} == {"", scripted.digest}
+
+
+def test_a_note_that_the_server_fails_with(drive: Drive, serving: Any) -> None:
+    notes = ["a"] * 12 + ["bad"] + ["b"] * 3
+    settings = Settings(batch_characters=5)
+    with pytest.raises(ServerFault, match=r"^notes\[12\]: internal error$"):
+        drive(serving.address, lambda client: client.annotate(notes), settings)
+
+    def streamed(client: LinkerClient | AsyncLinkerClient) -> Any:
+        batches = client.annotate_stream(notes)
+        return list(batches) if isinstance(client, LinkerClient) else batches
+
+    found = [note for batch in drive(serving.address, streamed, settings) for note in batch.notes]
+    assert [isinstance(note, ServerFault) for note in found] == [note == "bad" for note in notes]
+
+
 def test_a_few_requests_at_a_time(serving: Any, scripted: Any) -> None:
     scripted.gate.clear()
     thread = threading.Thread(target=lambda: LinkerClient(serving.address, settings=BY_TEN).link(texts(95)))

@@ -200,6 +200,14 @@ def test_a_response_that_is_too_large(served: Any, monkeypatch: pytest.MonkeyPat
     assert "fewer or shorter documents" in raised.value.details()
 
 
+def test_what_can_never_be_answered(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_FOUND", 10)
+    with pytest.raises(grpc.RpcError) as raised:
+        served.linking.AnnotateDocuments(request("asma, " * 6, "asma, " * 5))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "more than 10 mentions" in raised.value.details()
+
+
 @pytest.mark.parametrize("room", ["find", "link"])
 def test_a_document_that_fails_fails_alone(
     start: Callable[..., Any], log_lines: Any, monkeypatch: pytest.MonkeyPatch, room: str

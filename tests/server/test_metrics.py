@@ -89,6 +89,7 @@ def test_labels_are_closed(start: Callable[..., Any]) -> None:
             running.channel.unary_unary(method)(b"\xff", metadata=metadata, timeout=10)
 
     call(LINK, [])
+    call(f"/{MARKER}/x", [])
     before = series()
     for row in range(50):
         call(f"/{MARKER}{row}/x", [])
@@ -151,6 +152,7 @@ def exported_names() -> set[str]:
     metrics.call_began(call)
     metrics.call_ended(call)
     metrics.show_bundles([("starter", "1")])
+    metrics.watch_certificate(lambda: 0.0)
     return {name for name, _ in samples(generate_latest(metrics.registry).decode())}
 
 
