@@ -296,7 +296,7 @@ async def test_a_call_waits_for_what_fits_its_size(new_batcher: Callable[..., Ba
     assert not any(one.done() for one in large)
     fake.gate.set()
     outcomes = await asyncio.gather(first, *middling, *large, return_exceptions=True)
-    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 3
+    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 11 - STRETCH
 
 
 async def test_expired_calls_are_not_linked(new_batcher: Callable[..., Batcher], fake: FakeLinker, seen: Seen) -> None:
