@@ -104,13 +104,13 @@ class Annotator:
         linker: Linker,
         *,
         detector: Detector | None = None,
-        detect: Detect = Detect.BOTH,
+        detect: Detect | None = None,
         tagger: Tagger | None = None,
         headers: Headers | None = None,
         triggers: Triggers | None = None,
     ) -> None:
-        """detector: what finds mentions, all of which are shown. None finds them as `detect` says, by names and by
-        `tagger` or the shipped one, and short forms that notes define; what is no name and fits no concept is left out.
+        """detector: what finds mentions, all of which are shown. None finds short forms that notes define and what
+        `linker.detection.choice.detector_of` finds; what is no name and fits no concept is left out.
         """
         self.linker = linker
         self._given = detector

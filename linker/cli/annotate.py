@@ -48,9 +48,11 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
         RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
     ] = RerankMode.AUTO,
     detect: Annotated[
-        Detect,
-        typer.Option(help="What finds mentions: names of the bundle, the trained model, or both together."),
-    ] = Detect.BOTH,
+        Detect | None,
+        typer.Option(
+            help="What finds mentions: names of the bundle (the default), the trained model, or both (with --detector)."
+        ),
+    ] = None,
     detector: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A model of your own, as `linker export` wrote it, in place of ours."),

@@ -26,9 +26,14 @@ class Detect(StrEnum):
 
 
 def detector_of(
-    bundle: Bundle, *, detect: Detect = Detect.BOTH, tagger: Tagger | None = None, wanted: ConceptFilter = EVERYTHING
+    bundle: Bundle, *, detect: Detect | None = None, tagger: Tagger | None = None, wanted: ConceptFilter = EVERYTHING
 ) -> Detector:
-    """What finds mentions of the concepts that `wanted` lets through. tagger: in place of the shipped one."""
+    """What finds mentions of the concepts that `wanted` lets through.
+
+    detect: None takes names, and with a tagger both. tagger: in place of the shipped one.
+    """
+    if detect is None:
+        detect = Detect.BOTH if tagger else Detect.NAMES
     if detect is Detect.NAMES:
         return DictionaryDetector.of(bundle, wanted=wanted)
     tagger = tagger or shipped_tagger(bundle.workers)

@@ -203,7 +203,7 @@ def test_a_response_that_is_too_large(served: Any, monkeypatch: pytest.MonkeyPat
 def test_what_can_never_be_answered(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FOUND", 10)
     with pytest.raises(grpc.RpcError) as raised:
-        served.linking.AnnotateDocuments(request("asma, " * 6, "asma, " * 5))
+        served.linking.AnnotateDocuments(request("asma\n" * 6, "asma\n" * 5))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "more than 10 mentions" in raised.value.details()
 
