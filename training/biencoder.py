@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
 from pydantic import Field, model_validator
-from torch import nn
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
+from torch import nn
 
 from linker.console import stderr
 from linker.publishing import publish

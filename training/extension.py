@@ -205,13 +205,11 @@ class _Beginning:
         self._speller, self._table, self._meaning = speller, table, meaning
 
     def __call__(self, token: str) -> torch.Tensor:
-        if translated := self._meaning.get(token):
-            total = sum(translated.values())
-            return sum(  # type: ignore[return-value] - of tensors
-                (share / total * self._spelled(word) for word, share in translated.items()),
-                torch.zeros_like(self._table[0]),
-            )
-        return self._spelled(token)
+        meaning = self._meaning.get(token)
+        if not meaning:
+            return self._spelled(token)
+        shares = torch.tensor(list(meaning.values()), dtype=self._table.dtype)
+        return shares / shares.sum() @ torch.stack([self._spelled(word) for word in meaning])
 
     def _spelled(self, word: str) -> torch.Tensor:
         """The average of the pieces that spell it."""

@@ -21,7 +21,8 @@ def translations(pairs: Iterable[tuple[Words, Words]], *, least: float = 0.1) ->
 
     Those below `least` are left out; a word that translates nothing has none.
 
-    >>> pairs = [(("dolor", "renal"), ("kidney", "pain")), (("dolor",), ("pain",)), (("fallo", "renal"), ("kidney", "failure"))]
+    >>> pairs = [("dolor renal", "kidney pain"), ("dolor", "pain"), ("fallo renal", "kidney failure")]
+    >>> pairs = [(one.split(), other.split()) for one, other in pairs]
     >>> max(translations(pairs)["renal"].items(), key=lambda entry: entry[1])[0]
     'kidney'
     """

@@ -35,8 +35,8 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Annotated notes, as for `linker evaluate`: three fifths to learn from, one to choose by, one to judge "
-            "by; with --test, four and one.",
+            help="Annotated notes, as for `linker evaluate`: three fifths to learn from, one to choose by, one to "
+            "judge by; with --test, four and one.",
         ),
     ] = None,
     test: Annotated[

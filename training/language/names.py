@@ -104,7 +104,7 @@ def _tell_unknown(unknown: Counter[str], gold: Sequence[GoldMention]) -> None:
     shown = ", ".join(code for code, _ in unknown.most_common(_SHOWN))
     more = f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
     stderr.print(
-        f"{len(unknown):,} codes of {unknown.total():,} of {len(gold):,} mentions are in no ontology, and count as wrong "
-        f"when judged: {shown}{more}; all are in names/report.json",
+        f"{len(unknown):,} codes, of {unknown.total():,} of {len(gold):,} mentions, are in no ontology and count as "
+        f"wrong when judged: {shown}{more}; all are in names/report.json",
         soft_wrap=True,
     )

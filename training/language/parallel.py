@@ -19,8 +19,8 @@ from linker.errors import InvalidInput
 from linker.surface import normalise
 from ontologies.records import Name
 from training.dictionary import Entry, Ontology, read_entries
-from training.pairs import speaks
 from training.language.scripts import is_in_script, scripts_of
+from training.pairs import speaks
 
 _EXAMPLES = 5
 _MOSTLY = 0.5  # share of names in another script from which a tag is taken to be wrong
@@ -85,7 +85,8 @@ class Parallel:
 def collect(ontologies: Sequence[Ontology], language: str, pivot: str) -> tuple[Parallel, NamesReport]:
     """The names of both languages in `ontologies`, and what was found.
 
-    Where no concept has both, there is no pivot. Raises `InvalidInput` where there is no name of the language, or most are in another script.
+    Where no concept has both, there is no pivot. Raises `InvalidInput` where there is no name of the language, or most
+    are in another script.
     """
     entries = read_entries(ontologies)
     tags = Counter(name.language or "(none)" for entry in entries.values() for name in entry.names)
@@ -133,8 +134,8 @@ def _check(count: int, foreign: int, language: str, scripts: Sequence[str], tags
         )
     if foreign > _MOSTLY * (count + foreign):
         raise InvalidInput(
-            f"{foreign:,} of {count + foreign:,} names tagged {language} have no {' or '.join(scripts).title()} letter: "
-            f"is the tag right? A tag may name its script, such as {language}-Latn",
+            f"{foreign:,} of {count + foreign:,} names tagged {language} have no {' or '.join(scripts).title()} "
+            f"letter: is the tag right? A tag may name its script, such as {language}-Latn",
             field="--lang",
         )
 
@@ -191,10 +192,9 @@ def without(parallel: Parallel, held: Iterable[str]) -> list[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Names that are asked for, as mentions, and the tag of the language in which they are to be found."""
+    """Names of concepts, by concept id, that are asked for as mentions."""
 
     mentions: Mapping[str, Sequence[str]]
-    tag: str
 
     def __len__(self) -> int:
         return sum(map(len, self.mentions.values()))
@@ -220,7 +220,7 @@ def ask_for(parallel: Parallel, concept_ids: Iterable[str], language: str) -> As
         known = set(parallel.forms(concept_id, other)) if other else {normalise(names[0])}
         if asked := [name for name in names if normalise(name) not in known]:
             mentions[concept_id] = asked
-    return Asked(mentions, other or language)
+    return Asked(mentions)
 
 
 def write_names(path: Path, entries: Iterable[Entry], tags: Sequence[str], *, but: Sequence[Asked] = ()) -> None:
