@@ -7,16 +7,21 @@ so that a changed setting redoes what depends on it and nothing else.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from linker.console import stderr
 from linker.errors import InvalidInput
+
+_MARK = ".steps"  # says that a folder is one of these, whose contents may go
 
 Facts = Mapping[str, object]  # what a step says of itself: anything JSON holds
 
@@ -41,12 +46,17 @@ def run_steps(folder: Path, steps: Sequence[Step], *, only: Sequence[str] = ()) 
     """Do what is not done yet, in order; what each step said, by name.
 
     only: names of the steps to do; what they need must be there. Raises `InvalidInput`: no step of such a name, or one
-    that is needed and neither there nor asked for; and whatever a step raises.
+    that is needed and neither there nor asked for; a folder that holds something else, or that another process works
+    in; and whatever a step raises.
     """
     names = [step.name for step in steps]
     if unknown := [name for name in only if name not in names]:
         raise InvalidInput(f"no such step: {', '.join(unknown)}; expected {', '.join(names)}", field="--step")
-    folder.mkdir(parents=True, exist_ok=True)
+    with _own(folder):
+        return _run(folder, steps, only)
+
+
+def _run(folder: Path, steps: Sequence[Step], only: Sequence[str]) -> dict[str, Facts]:
     prints: dict[str, str] = {}
     said: dict[str, Facts] = {}
     for step in steps:
@@ -62,6 +72,24 @@ def run_steps(folder: Path, steps: Sequence[Step], *, only: Sequence[str] = ()) 
             stderr.print(f"{step.name}: done already", soft_wrap=True)
         said[step.name] = done
     return said
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[None]:
+    """While this is open, the folder is ours alone."""
+    mark = folder / _MARK
+    if folder.exists() and not mark.is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput("holds something else; choose another folder for the run", field=str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(mark, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InvalidInput("another process works in it", field=str(folder)) from error
+    else:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _fingerprint(step: Step, prints: Mapping[str, str]) -> str:

@@ -75,3 +75,19 @@ def test_a_step_that_changed_is_not_taken_for_done_by_those_after_it(tmp_path: P
     run_steps(tmp_path, chain([]))
     with pytest.raises(InvalidInput, match="cake needs dough"):
         run_steps(tmp_path, chain([], sugar=2), only=["cake"])
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "dough").mkdir()
+    (tmp_path / "dough/thesis.txt").touch()
+    with pytest.raises(InvalidInput, match="holds something else"):
+        run_steps(tmp_path, chain([]))
+    assert (tmp_path / "dough/thesis.txt").exists()
+
+
+def test_two_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    def again(_: Path) -> Facts:
+        return run_steps(tmp_path, chain([]))
+
+    with pytest.raises(InvalidInput, match="another process works in it"):
+        run_steps(tmp_path, [Step(name="outer", what="calling itself", make=again)])

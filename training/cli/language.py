@@ -51,7 +51,9 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
         str,
         typer.Option(metavar="MODEL", help="Sentence encoder to imitate: module:attribute with encode, or as --base."),
     ] = "",
-    untagged: Annotated[str, typer.Option(metavar="TAG", help="Language of names whose source does not say.")] = "",
+    untagged: Annotated[
+        str, typer.Option(metavar="TAG", help="Language of names whose source does not say; --pivot without it.")
+    ] = "",
     vocabulary: Annotated[int, typer.Option(min=0, help="New tokens, at most; 0 leaves the base's vocabulary.")] = 8000,
     scale: Annotated[
         float, typer.Option(min=0.001, max=10.0, help="How much is learned from, as a share of the full size.")
@@ -91,7 +93,7 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
         recipe = LanguageRecipe(
             language=lang,
             pivot=pivot,
-            ontologies=tuple(Ontology(path=path, language=untagged) for path in ontology),
+            ontologies=tuple(Ontology(path=path, language=untagged or pivot) for path in ontology),
             base=base,
             texts=tuple(map(str, text or ())),
             corpora=tuple(map(str, corpus or ())),
