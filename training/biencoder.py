@@ -83,6 +83,12 @@ class BiencoderRecipe(Recipe):
             raise ValueError('expected a [[dev]], which merge_with_base = "auto" and schedule.patience decide by')
         return self
 
+    @model_validator(mode="after")
+    def _aligns_or_pairs(self) -> BiencoderRecipe:
+        if self.alignment is not None and (self.gold or self.mining is not None):
+            raise ValueError("expected no [[gold]] and no [mining] beside [alignment]: learn from them in a second run")
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
