@@ -23,9 +23,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from training.checkpoint import sha256
+from training.checkpoint import check_folder, find_model, sha256
 from training.language import judging, models, names
 from training.language.recipe import LanguageRecipe, Work
+from training.smoke import NAME as INVENTED
 from training.steps import Facts, Step, run_steps
 
 
@@ -37,6 +38,8 @@ def train_language(
     Raises `InvalidInput` (see `training.language.parallel.collect` and `training.steps.run_steps`), and what reading
     ontologies, training, exporting and building raise.
     """
+    if recipe.base != INVENTED:
+        check_folder(find_model(recipe.base))  # rather now than after the names
     return run_steps(out, steps_of(Work(recipe, out, workers)), only=only)
 
 

@@ -150,7 +150,7 @@ def _disagreeing(parallel: Parallel) -> list[str]:
     for form, concept_ids in owners.items():
         beside = [set(parallel.forms(concept_id, parallel.pivot)) for concept_id in concept_ids]
         if len(beside) > 1 and not set.intersection(*beside):
-            found.append(f"{form}: {' / '.join(min(names) for names in beside)}")
+            found.append(f"{form}: {min(beside[0])} / {min(beside[1])}")
     return found
 
 

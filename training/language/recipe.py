@@ -48,7 +48,7 @@ class LanguageRecipe(Recipe):
 
 
 # What is learned from at full size: two to three hours on two cores, with a base of six layers.
-FULL = {amount: LanguageRecipe.model_fields[amount].default for amount in ("rows", "pairs", "lists", "held")}
+FULL = {amount: LanguageRecipe.model_fields[amount].default for amount in ("rows", "pairs", "lists")}
 # The whole way in minutes, on an invented ontology: shows that it works, teaches next to nothing.
 SMOKE = LanguageRecipe(
     language="es",
