@@ -50,7 +50,7 @@ def main() -> None:
 
     before = machine.peak_rss()
     started = time.perf_counter()
-    linker = Linker.open(path)
+    linker = Linker.open(path, cached=0)
     opened = time.perf_counter() - started
     mentions = sample(linker, options.mentions)
     linker.link(mentions[:BATCH])

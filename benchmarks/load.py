@@ -74,7 +74,7 @@ class Bench:
 
 
 def throughput(bench: Bench) -> Iterator[Row]:
-    linker = Linker.open(bench.bundle)
+    linker = Linker.open(bench.bundle, cached=0)
     linker.link(bench.mentions[:BATCH], bench.options)
     rates = {size: _in_process(linker, bench, size) for size in (1, BATCH)}
     with bench.replica() as server:

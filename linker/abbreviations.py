@@ -10,6 +10,7 @@ does not reach back over a sentence or paragraph.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -30,9 +31,11 @@ def definitions(text: str) -> dict[str, str]:
     {'CRF': 'Chronic renal failure', 'CPAP': 'continuous positive airway pressure'}
     """
     found: dict[str, str] = {}
+    breaks = [0, *(match.end() for match in _BREAK.finditer(text))]
     for bracket in _BRACKETS.finditer(text):
         inside = _ASIDE.split(bracket[1], maxsplit=1)[0].strip()
-        words = _BREAK.split(text[max(0, bracket.start() - _REACH) : bracket.start()])[-1].split()
+        begin = breaks[bisect_right(breaks, bracket.start()) - 1]
+        words = text[max(begin, bracket.start() - _REACH) : bracket.start()].split()
         if not words:
             continue
         if _is_short_form(inside):

@@ -2,50 +2,89 @@
 
 Detection, linking, sections and assertion read the same note and do not know one another. The whole note is the context
 of each mention: what it abbreviates anywhere is read in full everywhere.
+
+A long note is read in parts, so that a server can do other work between them: `Annotator.parts`, then `find`, then
+`link`, each as many at a time as one likes. `annotate` is the three in a row.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
-from linker.abbreviations import in_full
+from linker.abbreviations import definitions, expand
 from linker.assertion import Triggers
-from linker.detection.abbreviated import AbbreviationDetector
+from linker.detection.abbreviated import AbbreviationDetector, ShortForms
 from linker.detection.detector import Detector, Span
 from linker.detection.dictionary import DictionaryDetector
 from linker.errors import InvalidInput
-from linker.limits import MAX_MENTION_LENGTH
+from linker.notes import AnnotatedMention, AnnotatedNote, mention_at
 from linker.options import DEFAULTS, Options
-from linker.pipeline import Linker
-from linker.records import Assertion, ConceptFilter, Link, Mention
+from linker.pipeline import Linker, Timings
+from linker.records import Assertion, ConceptFilter, Mention
 from linker.sections import Headers, Outline
+from linker.sentences import passages
+
+__all__ = ["MAX_NOTE_LENGTH", "AnnotatedMention", "AnnotatedNote", "Annotator", "FoundMention", "Part"]
 
 MAX_NOTE_LENGTH = 10_000_000  # characters
 _BATCH = 512  # mentions linked at once
-_FILTERS_KEPT = 16
+_FILTERS_KEPT = 4  # each remembers words of notes, up to some 20 MB
+
+
+class _Note:
+    """What is asked of the whole of a note, found out when it is first asked for."""
+
+    def __init__(self, text: str, headers: Headers) -> None:
+        self.text = text
+        self._headers = headers
+        self._short_forms: ShortForms | None = None
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Its sections."""
+        return self._headers.outline(self.text)
+
+    @cached_property
+    def defined(self) -> dict[str, str]:
+        """Its abbreviations."""
+        return definitions(self.text)
+
+    def short_forms(self, names: Detector) -> ShortForms:
+        """Its short forms, and which of them name something: a note is read by the same names throughout."""
+        if self._short_forms is None:
+            self._short_forms = ShortForms(self.defined, names)
+        return self._short_forms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some of a note: the code points from `begin` to `end`. spans: those given in place of detection, in order."""
+
+    note: _Note
+    begin: int
+    end: int
+    spans: Sequence[Span] | None = None
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return self.note.text[self.begin : self.end]
 
 
 @dataclass(frozen=True, slots=True)
-class AnnotatedMention:
-    """A mention with what is known of it.
-
-    assertions: what the note says of it, none where it is simply there. section: name of the section's kind, or "".
+class FoundMention:
+    """A mention that is not linked yet. reading: the mention with its abbreviations in full. The rest: see
+    `AnnotatedMention`.
     """
 
     span: Span
-    link: Link
-    assertions: frozenset[Assertion] = frozenset()
-    section: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatedNote:
-    """A note as it was given, with its mentions in order."""
-
-    text: str
-    mentions: tuple[AnnotatedMention, ...]
+    mention: Mention
+    reading: Mention
+    assertions: frozenset[Assertion]
+    section: str
 
 
 class Annotator:
@@ -69,7 +108,7 @@ class Annotator:
         self._given = detector
         self._headers = headers or Headers()
         self._triggers = triggers or Triggers()
-        self._detector = lru_cache(_FILTERS_KEPT)(self._of_names)
+        self._names = lru_cache(_FILTERS_KEPT)(self._of_names)
 
     def annotate(self, notes: Sequence[str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
         """Each note with its mentions. An answer does not depend on the other notes.
@@ -81,43 +120,74 @@ class Annotator:
             if len(note) > MAX_NOTE_LENGTH:
                 message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note):,}; split it"
                 raise InvalidInput(message, field=f"notes[{position}]")
-        detector = self.detector(options)
-        outlines = [self._headers.outline(note) for note in notes]
-        found = [
-            [span for span in spans if not outline.in_header(span.begin)]
-            for outline, spans in zip(outlines, detector.detect(notes), strict=True)
+        parts = [self.parts(note) for note in notes]
+        found = iter(self.find([part for of_note in parts for part in of_note], options))
+        by_note = [[mention for _ in of_note for mention in next(found)] for of_note in parts]
+        linked = self._linked([mention for of_note in by_note for mention in of_note], options)
+        return [
+            AnnotatedNote(note, tuple(next(linked) for _ in of_note))
+            for note, of_note in zip(notes, by_note, strict=True)
         ]
-        mentions = [m for note, spans in zip(notes, found, strict=True) for m in _mentions(note, spans)]
-        links = self._linked(mentions, options)
-        return [self._annotated(*of_note, links) for of_note in zip(notes, outlines, found, strict=True)]
+
+    def parts(self, note: str, spans: Sequence[Span] | None = None) -> list[Part]:
+        """The note in parts that can be read one by one. spans: mentions, in order, in place of those to be found."""
+        whole = _Note(note, self._headers)
+        if spans is None:
+            places = passages(note) if self._given is None else iter([(0, len(note))])
+            return [Part(whole, begin, end) for begin, end in places]
+        begins = [span.begin for span in spans]
+        return [
+            Part(whole, begin, end, spans[bisect_left(begins, begin) : bisect_left(begins, end)])
+            for begin, end in passages(note)
+        ]
+
+    def find(self, parts: Sequence[Part], options: Options = DEFAULTS) -> list[list[FoundMention]]:
+        """The mentions of each part, in order. They do not depend on the other parts given."""
+        to_read = [part for part in parts if part.spans is None]
+        names = self._given or self._names(options.filter)
+        detected = iter(names.detect([part.text for part in to_read]))
+        return [
+            self._found(part, self._set_right(part, next(detected), names) if part.spans is None else part.spans)
+            for part in parts
+        ]
+
+    def link(
+        self, found: Sequence[FoundMention], options: Options = DEFAULTS
+    ) -> tuple[list[AnnotatedMention], Timings]:
+        """Each mention with its link, and the time that took."""
+        mentions, readings = [m.mention for m in found], [m.reading for m in found]
+        links, timings = self.linker.link_as_read(mentions, readings, options)
+        annotated = [
+            AnnotatedMention(m.span, link, m.assertions, m.section) for m, link in zip(found, links, strict=True)
+        ]
+        return annotated, timings
 
     def detector(self, options: Options = DEFAULTS) -> Detector:
-        """What finds the mentions under these options."""
-        return self._given or self._detector(options.filter)
+        """What finds the mentions of whole notes under these options."""
+        return self._given or AbbreviationDetector(self._names(options.filter))
 
     def _of_names(self, wanted: ConceptFilter) -> Detector:
-        return AbbreviationDetector(DictionaryDetector.of(self.linker.bundle, wanted=wanted))
+        return DictionaryDetector.of(self.linker.bundle, wanted=wanted)
 
-    def _linked(self, mentions: Sequence[Mention], options: Options) -> Iterator[Link]:
-        readings = in_full(mentions)  # of all batches: a note is searched for definitions once
-        for begin in range(0, len(mentions), _BATCH):
-            batch = slice(begin, begin + _BATCH)
-            yield from self.linker.link_as_read(mentions[batch], readings[batch], options)
+    def _set_right(self, part: Part, spans: list[Span], names: Detector) -> list[Span]:
+        """What was detected in a part, as places in the note."""
+        if self._given is not None:
+            return spans
+        in_part = part.note.short_forms(names).set_right(part.text, spans)
+        in_note = (span.moved(part.begin) for span in in_part)
+        return [span for span in in_note if not part.note.outline.in_header(span.begin)]
 
-    def _annotated(self, note: str, outline: Outline, spans: Sequence[Span], links: Iterator[Link]) -> AnnotatedNote:
-        said = self._triggers.assertions(note, [(span.begin, span.end) for span in spans])
-        return AnnotatedNote(
-            note,
-            tuple(
-                AnnotatedMention(span, next(links), by_words | section.assertions, section.name)
-                for span, by_words in zip(spans, said, strict=True)
-                for section in [outline.at(span.begin)]
-            ),
-        )
+    def _found(self, part: Part, spans: Sequence[Span]) -> list[FoundMention]:
+        places = [(span.begin - part.begin, span.end - part.begin) for span in spans]
+        said = self._triggers.assertions(part.text, places)
+        found = []
+        for span, by_words in zip(spans, said, strict=True):
+            mention = mention_at(part.note.text, span)
+            reading = replace(mention, text=expand(mention.text, part.note.defined))
+            section = part.note.outline.at(span.begin)
+            found.append(FoundMention(span, mention, reading, by_words | section.assertions, section.name))
+        return found
 
-
-def _mentions(note: str, spans: Sequence[Span]) -> Iterator[Mention]:
-    for span in spans:
-        text = span.text(note)[:MAX_MENTION_LENGTH]
-        is_whole = len(span.pieces) == 1 and len(text) == span.end - span.begin
-        yield Mention(text, note, span.begin, span.end) if is_whole else Mention(text, note)
+    def _linked(self, found: Sequence[FoundMention], options: Options) -> Iterator[AnnotatedMention]:
+        for begin in range(0, len(found), _BATCH):
+            yield from self.link(found[begin : begin + _BATCH], options)[0]

@@ -10,8 +10,8 @@ The triggers are data: `linker/rules/en.toml` and its like.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from linker.sentences import sentences
 
 _END, _NONE = "end", "none"
 _SCOPES = ("after", "before", "both")
+_WORD = re.compile(r"\S+")
 _LONGEST = 2000  # characters of a sentence that are read: more is no sentence
 
 
@@ -39,7 +40,47 @@ class _Rule:
 class _Trigger:
     begin: int
     end: int
-    rule: _Rule
+    rules: Sequence[_Rule]
+
+
+class _Sentence:
+    """What the triggers of a sentence say of a mention, wherever it stands. Time is linear in their number."""
+
+    def __init__(self, note: str, begin: int, end: int, triggers: Sequence[_Trigger]) -> None:
+        """triggers: in order and apart."""
+        words = [word.span() for word in _WORD.finditer(note, begin, end)] if triggers else []
+        self._word_begins, self._word_ends = [first for first, _ in words], [past for _, past in words]
+        self._begins, self._ends = [trigger.begin for trigger in triggers], [trigger.end for trigger in triggers]
+        # What the first n triggers say of what comes after them, and the last n of what comes before.
+        self._forward = list(_in_force(triggers, "before"))
+        self._backward = list(_in_force(triggers[::-1], "after"))
+
+    def said(self, begin: int, end: int) -> Iterator[Assertion]:
+        """What is said of a mention. Triggers that share words with it say nothing."""
+        for rule, trigger in self._forward[bisect_right(self._ends, begin)].items():
+            if self._reaches(rule, trigger.end, begin):
+                yield Assertion(rule.assertion)
+        for rule, trigger in self._backward[len(self._begins) - bisect_left(self._begins, end)].items():
+            if self._reaches(rule, end, trigger.begin):
+                yield Assertion(rule.assertion)
+
+    def _reaches(self, rule: _Rule, first: int, past: int) -> bool:
+        between = bisect_left(self._word_begins, past) - bisect_right(self._word_ends, first)
+        return rule.words is None or between < rule.words
+
+
+def _in_force(triggers: Sequence[_Trigger], other_way: str) -> Iterator[dict[_Rule, _Trigger]]:
+    """The rules whose scope is open before the first trigger, behind it, behind the second...: each with its last one.
+
+    other_way: scope of the rules that look the other way.
+    """
+    open_: dict[_Rule, _Trigger] = {}
+    yield open_
+    for trigger in triggers:
+        open_ = {rule: last for rule, last in open_.items() if not any(_ends(other, rule) for other in trigger.rules)}
+        said = (rule for rule in trigger.rules if rule.assertion not in {_END, _NONE} and rule.scope != other_way)
+        open_.update(dict.fromkeys(said, trigger))
+        yield open_
 
 
 class Triggers:
@@ -69,22 +110,21 @@ class Triggers:
         """
         spans = list(sentences(note)) if places else []
         begins = [begin for begin, _ in spans]
-        found: dict[int, list[_Trigger]] = {}
+        read: dict[int, _Sentence] = {}
         answers = []
         for begin, end in places:
             row = bisect_right(begins, begin) - 1
-            if row not in found:
-                found[row] = self._triggers(note, *spans[row])
-            answers.append(frozenset(_said(note, begin, end, found[row])))
+            if row not in read:
+                read[row] = _Sentence(note, *spans[row], self._triggers(note, *spans[row]))
+            answers.append(frozenset(read[row].said(begin, end)))
         return answers
 
     def _triggers(self, note: str, begin: int, end: int) -> list[_Trigger]:
         if end - begin > _LONGEST:
             return []
         return [
-            _Trigger(match.start(), match.end(), rule)
+            _Trigger(match.start(), match.end(), self._rules_of(match[0]))
             for match in self._any.finditer(note, begin, end)
-            for rule in self._rules_of(match[0])
         ]
 
     def _rules_of(self, text: str) -> list[_Rule]:
@@ -92,22 +132,6 @@ class Triggers:
         if phrase in self._rules:
             return self._rules[phrase]
         return next((self._rules[key] for key, pattern in self._patterns.items() if pattern.fullmatch(text)), [])
-
-
-def _said(note: str, begin: int, end: int, triggers: Sequence[_Trigger]) -> Iterable[Assertion]:
-    outside = [trigger for trigger in triggers if trigger.end <= begin or end <= trigger.begin]
-    for trigger in outside:
-        rule = trigger.rule
-        if rule.assertion in {_END, _NONE}:
-            continue
-        is_after = trigger.end <= begin
-        if rule.scope == ("before" if is_after else "after"):
-            continue
-        first, past = (trigger.end, begin) if is_after else (end, trigger.begin)
-        between = (other for other in outside if first <= other.begin and other.end <= past)
-        is_cut = any(_ends(other.rule, rule) for other in between)
-        if not is_cut and (rule.words is None or len(note[first:past].split()) < rule.words):
-            yield Assertion(rule.assertion)
 
 
 def _ends(other: _Rule, rule: _Rule) -> bool:

@@ -3,6 +3,7 @@
     LinkerError
     ├── InvalidInput        what the caller passed is not acceptable; names the field
     ├── NotFound            a concept that this bundle does not have
+    ├── JobError            a bulk job cannot begin, or cannot go on; what it has finished is kept
     └── BundleError         the bundle cannot be opened or written
         ├── BundleCorrupt   a file is missing, truncated or altered
         └── BundleMismatch  the files do not belong together
@@ -28,6 +29,10 @@ class InvalidInput(LinkerError):
 
 class NotFound(LinkerError):
     """This bundle has no such concept."""
+
+
+class JobError(LinkerError):
+    """A bulk job cannot begin, or cannot go on. What it has finished is kept."""
 
 
 class BundleError(LinkerError):

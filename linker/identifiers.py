@@ -32,6 +32,7 @@ VOCABULARIES = (
     Vocabulary("MONDO", "http://purl.obolibrary.org/obo/mondo.owl"),
     Vocabulary("NCIT", "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl", ("NCI", "NCITHESAURUS")),
     Vocabulary("OMIM", "http://www.omim.org", ("MIM",)),
+    Vocabulary("OMOP", "https://fhir-terminology.ohdsi.org"),
     Vocabulary("ORPHANET", "http://www.orpha.net", ("ORPHA", "ORDO", "ORPHACODE")),
     Vocabulary("RXNORM", "http://www.nlm.nih.gov/research/umls/rxnorm", ("RXCUI",)),
     Vocabulary("SNOMEDCT", "http://snomed.info/sct", ("SNOMED", "SCTID", "SNOMEDCT_US", "SNOMED_CT", "SCT")),

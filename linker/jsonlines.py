@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from linker.annotation import AnnotatedMention, AnnotatedNote
 from linker.errors import InvalidInput
+from linker.notes import AnnotatedMention, AnnotatedNote
 from linker.offsets import Offsets, OffsetUnit
 from linker.records import Candidate, Code, Link, Mention
 

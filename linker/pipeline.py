@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache, partial
 from time import perf_counter_ns
 
 from linker.abbreviations import in_full
 from linker.bundle import Bundle, open_bundle
 from linker.bundles import DEFAULT, bundle_path
+from linker.cache import Cache
 from linker.decision import confidences, decide
 from linker.options import DEFAULTS, Options
-from linker.records import Candidate, Link, Mention, RerankMode
+from linker.records import Candidate, ConceptFilter, Link, Mention, RerankMode
 from linker.surface import normalise
 from linker.value_set import generalised, known_members
 
+CACHED = 4096  # mentions; clinical text repeats itself, and 20 candidates take some 9 kB
 _VALUE_SETS_KEPT = 16  # a handful serve a whole service; callers must not grow memory
+_USUAL_DEPTH = 20  # candidates; a mention with more of them takes the place of several
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +33,75 @@ class _Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
-    """Where the time of one batch went, in nanoseconds."""
+class _Retrieved:
+    """Candidates as retrieved. truncated: the encoder saw only the beginning of the name."""
 
-    encode_ns: int
-    search_ns: int
-    rerank_ns: int
-    decide_ns: int
+    candidates: list[Candidate]
+    truncated: bool
+
+
+_NOTHING = _Retrieved([], truncated=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one batch went, in nanoseconds; detect_ns: finding mentions, where that was its work.
+
+    cached: mentions that were neither encoded nor searched for.
+    """
+
+    encode_ns: int = 0
+    search_ns: int = 0
+    rerank_ns: int = 0
+    decide_ns: int = 0
+    cached: int = 0
+    detect_ns: int = 0
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """The time of each stage that there was, in their order."""
+        stages = {
+            "detect": self.detect_ns,
+            "encode": self.encode_ns,
+            "search": self.search_ns,
+            "rerank": self.rerank_ns,
+            "decide": self.decide_ns,
+        }
+        return {stage: took for stage, took in stages.items() if took}
+
+    def __add__(self, other: Timings) -> Timings:
+        return Timings(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
+
+
+NO_TIME = Timings()
 
 
 class Linker:
-    """Links mentions to the concepts of one bundle. Immutable and safe to share between threads.
+    """Links mentions to the concepts of one bundle. Safe to share between threads.
+
+    Candidates of the mentions met last are remembered. Nothing else changes, and no answer depends on it.
 
     >>> linker = Linker.open()  # doctest: +SKIP
     >>> linker.link(["heart attack"])[0].concept.concept_id  # doctest: +SKIP
     'SNOMEDCT:22298006'
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, cached: int = CACHED) -> None:
+        """cached: mentions to remember, 0 for none."""
         self.bundle = bundle
+        self._cache: Cache[tuple[str, int, ConceptFilter], _Retrieved] = Cache(cached * _USUAL_DEPTH)
         self._members = lru_cache(_VALUE_SETS_KEPT)(partial(known_members, terminology=bundle.terminology))
 
     @classmethod
-    def open(cls, bundle: str | os.PathLike[str] = DEFAULT, *, workers: int | None = None) -> Linker:
+    def open(
+        cls, bundle: str | os.PathLike[str] = DEFAULT, *, workers: int | None = None, cached: int = CACHED
+    ) -> Linker:
         """Verify and open a bundle, given as a directory or a name; the default is the starter.
 
-        workers: threads that share a batch; None takes every core. Raises `BundleError` and its kinds, naming the file.
+        workers: threads that share a batch; None takes every core. cached: mentions to remember, 0 for none.
+        Raises `BundleError` and its kinds, naming the file.
         """
-        return cls(open_bundle(bundle_path(os.fspath(bundle)), workers=workers or os.cpu_count() or 1))
+        return cls(open_bundle(bundle_path(os.fspath(bundle)), workers=workers or os.cpu_count() or 1), cached=cached)
 
     def link(self, mentions: Iterable[Mention | str], options: Options = DEFAULTS) -> list[Link]:
         """One link for each mention, in order. A batch is the only call: one mention is a list of one.
@@ -75,40 +119,49 @@ class Linker:
         batch = [m if isinstance(m, Mention) else Mention(m) for m in mentions]
         for position, mention in enumerate(batch):
             mention.check(f"mentions[{position}]")
-        return self._link(batch, in_full(batch), options)
+        return self.link_as_read(batch, in_full(batch), options)
 
-    def link_as_read(self, mentions: Sequence[Mention], readings: Sequence[Mention], options: Options) -> list[Link]:
-        """As `link`, where the caller knows how each mention is to be read, as `linker.abbreviations.in_full` says it.
+    def link_as_read(
+        self, batch: Sequence[Mention], readings: Sequence[Mention], options: Options
+    ) -> tuple[list[Link], Timings]:
+        """As `link_timed`, where the caller knows how each mention reads, as `linker.abbreviations.in_full` says it.
 
         For who has many mentions of one long note, and has looked for its abbreviations once.
         """
-        return self._link(mentions, readings, options)[0]
-
-    def _link(
-        self, batch: Sequence[Mention], readings: Sequence[Mention], options: Options
-    ) -> tuple[list[Link], Timings]:
         asked = self._resolve(options)
         names = [normalise(reading.text) for reading in readings]
-        distinct = {name: row for row, name in enumerate(dict.fromkeys(name for name in names if name))}
-
+        retrieved, timings = self._retrieve(names, options)
         started = perf_counter_ns()
-        embeddings, truncated = self.bundle.encoder.encode(list(distinct))
-        encoded = perf_counter_ns()
-        depth = max(options.top_k, self.bundle.calibration.depth)
-        found = self.bundle.retriever.retrieve(list(distinct), embeddings, depth=depth, wanted=options.filter)
-        searched = perf_counter_ns()
-        candidates = self._rerank(readings, [found[distinct[name]] if name else [] for name in names], options)
+        candidates = self._rerank(readings, [retrieved[name].candidates for name in names], options)
         reranked = perf_counter_ns()
         links = [
             replace(
                 self._decided(mention, candidates[row], asked),
-                truncated=bool(names[row] and truncated[distinct[names[row]]]),
+                truncated=retrieved[names[row]].truncated,
                 expansion="" if readings[row].text == mention.text else readings[row].text,
             )
             for row, mention in enumerate(batch)
         ]
-        timings = Timings(encoded - started, searched - encoded, reranked - searched, perf_counter_ns() - reranked)
-        return links, timings
+        return links, replace(timings, rerank_ns=reranked - started, decide_ns=perf_counter_ns() - reranked)
+
+    def _retrieve(self, names: Sequence[str], options: Options) -> tuple[dict[str, _Retrieved], Timings]:
+        """What is retrieved for each distinct name, from memory where it is there."""
+        depth = max(options.top_k, self.bundle.calibration.depth)
+        keys = {name: (name, depth, options.filter) for name in names}
+        known = self._cache.known(keys.values())
+        missing = [name for name, key in keys.items() if name and key not in known]
+
+        started = perf_counter_ns()
+        embeddings, truncated = self.bundle.encoder.encode(missing)
+        encoded = perf_counter_ns()
+        found = self.bundle.retriever.retrieve(missing, embeddings, depth=depth, wanted=options.filter)
+        searched = perf_counter_ns()
+
+        new = {keys[name]: _Retrieved(*one) for name, *one in zip(missing, found, truncated.tolist(), strict=True)}
+        self._cache.keep(new, size=max(depth, _USUAL_DEPTH))
+        retrieved = {name: known.get(key) or new.get(key, _NOTHING) for name, key in keys.items()}
+        cached = sum(keys[name] in known for name in names)
+        return retrieved, Timings(encoded - started, searched - encoded, 0, 0, cached)
 
     def _rerank(
         self, mentions: Sequence[Mention], candidates: list[list[Candidate]], options: Options

@@ -1,8 +1,8 @@
-"""Atomic publication of a directory: readers see the old bundle or the new one, at any point of a kill.
+"""Atomic publication of a directory or a file: readers see the old one or the new one, at any point of a kill.
 
-Files are written and fsynced beside the target, then the two directories change places in one system call
-(renameat2(2) with RENAME_EXCHANGE). Where the file system has no exchange, the old directory is moved aside first; a
-kill between the two renames is then repaired by the next publication, which finds the old one aside.
+A file is written and fsynced beside its target and renamed to it. So is a directory, but that it and the old one change
+places in one system call (renameat2(2) with RENAME_EXCHANGE). Where the file system has no exchange, the old directory
+is moved aside first; a kill between the two renames is then repaired by the next publication, which finds it aside.
 """
 
 from __future__ import annotations
@@ -48,6 +48,33 @@ def publish(target: Path) -> Iterator[Path]:
             os.close(lock)
         if target.exists():
             shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def publish_file(target: Path) -> Iterator[Path]:
+    """Give a path to write to; on a clean exit its file becomes `target`, on an error nothing is left of it.
+
+    Raises OSError when the folder of `target` cannot be made or written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.with_name(f".{target.name}.{os.getpid()}{_STAGING}")
+    try:
+        yield staging
+        with staging.open("rb") as stream:
+            os.fsync(stream.fileno())
+        staging.replace(target)
+        _sync_directory(target.parent)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed publications left below `folder`. Only where no process publishes there."""
+    for path in list(folder.rglob(f".*{_STAGING}")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _remove_abandoned(target: Path) -> None:

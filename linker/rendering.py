@@ -10,7 +10,7 @@ from html import escape
 
 from rich.text import Text
 
-from linker.annotation import AnnotatedMention, AnnotatedNote
+from linker.notes import AnnotatedMention, AnnotatedNote
 from linker.records import Assertion
 
 # One colour for each kind, the first that fits.

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from itertools import pairwise
+from typing import TypeAlias
 
 from linker import limits
-from linker.errors import InvalidInput
+from linker.detection.detector import Span
+from linker.offsets import Offsets, OffsetUnit
 from linker.options import Options
 from linker.records import ConceptFilter, Mention
 from linker.terminology import Terminology
 from linker.v1 import admin_service_pb2 as admin_pb2
 from linker.v1 import linking_service_pb2 as linking
 from linker.v1 import terminology_service_pb2 as terminology_pb2
-from linker.wire import RERANK_MODES
+from linker.violations import Violations
+from linker.wire import OFFSET_UNITS, RERANK_MODES
 
 _OfBundle: TypeAlias = (
     linking.LinkingOptions
@@ -33,22 +36,6 @@ _Paged: TypeAlias = (
     | terminology_pb2.ListAncestorsRequest
     | terminology_pb2.ListDescendantsRequest
 )
-_ENCODINGS = {linking.OFFSET_UNIT_UTF16: ("utf-16-le", 2), linking.OFFSET_UNIT_UTF8: ("utf-8", 1)}
-
-
-class Violation(NamedTuple):
-    """A field that is not acceptable: its path, for example `mentions[3].text`, and what was expected."""
-
-    field: str
-    description: str
-
-
-class InvalidRequest(InvalidInput):
-    """A request with fields that are not acceptable: at least one violation, at most 50."""
-
-    def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__(violations[0].description, field=violations[0].field)
-        self.violations = tuple(violations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +52,30 @@ class LinkRequest:
     bundle_digest: str
 
 
-class _Violations:
-    """Collects violations up to the number that is reported."""
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document to annotate. spans: mentions that are given, in order; None where they are to be found."""
 
-    def __init__(self) -> None:
-        self._found: list[Violation] = []
+    document_id: str
+    text: str
+    spans: tuple[Span, ...] | None = None
 
-    @property
-    def full(self) -> bool:
-        return len(self._found) >= limits.MAX_VIOLATIONS
 
-    def add(self, field: str, description: str) -> None:
-        if not self.full:
-            self._found.append(Violation(field, description))
+@dataclass(frozen=True, slots=True)
+class AnnotateRequest:
+    """A checked request to annotate documents; unit: of places in the answer. The rest: see `LinkRequest`."""
 
-    def check_length(self, field: str, length: int, most: int, *, least: int = 0, unit: str = "characters") -> bool:
-        """Whether `length` is within bounds; a violation where it is not."""
-        if least <= length <= most:
-            return True
-        self.add(field, f"expected {least:,} to {most:,} {unit}, got {length:,}")
-        return False
-
-    def raise_any(self) -> None:
-        if self._found:
-            raise InvalidRequest(self._found)
+    documents: tuple[Document, ...]
+    unit: OffsetUnit
+    options: Options
+    bundle: str
+    bundle_digest: str
 
 
 def read_link_request(request: linking.LinkMentionsRequest) -> LinkRequest:
     """The mentions and options of a request. Raises `InvalidRequest`."""
-    violations = _Violations()
-    if request.offset_unit not in linking.OffsetUnit.values():
-        violations.add("offset_unit", f"unknown enum value {request.offset_unit}")
+    violations = Violations()
+    unit = _unit(request.offset_unit, violations)
     options = _options(request.options, violations)
     mentions: list[Mention] = []
     # The number first: a message may hold a million mentions, and one violation says it all.
@@ -103,13 +83,68 @@ def read_link_request(request: linking.LinkMentionsRequest) -> LinkRequest:
         for position, message in enumerate(request.mentions):
             if violations.full:
                 break
-            mentions.append(_mention(message, request.offset_unit, f"mentions[{position}]", violations))
+            mentions.append(_mention(message, unit, f"mentions[{position}]", violations))
     violations.raise_any()
     ids = tuple(message.mention_id for message in request.mentions)
     return LinkRequest(tuple(mentions), ids, options, request.options.bundle, request.options.bundle_digest)
 
 
-def _options(message: linking.LinkingOptions, violations: _Violations) -> Options:
+def read_annotate_request(request: linking.AnnotateDocumentsRequest) -> AnnotateRequest:
+    """The documents and options of a request. Raises `InvalidRequest`."""
+    violations = Violations()
+    unit = _unit(request.offset_unit, violations)
+    options = _options(request.options, violations)
+    documents: list[Document] = []
+    many = len(request.documents), sum(len(message.given.spans) for message in request.documents)
+    if violations.check_length("documents", many[0], limits.MAX_DOCUMENTS, least=1, unit="documents") and (
+        violations.check_length("documents", many[1], limits.MAX_SPANS, unit="spans in all of them")
+    ):
+        for position, message in enumerate(request.documents):
+            if violations.full:
+                break
+            documents.append(_document(message, unit, f"documents[{position}]", violations))
+    violations.raise_any()
+    return AnnotateRequest(tuple(documents), unit, options, request.options.bundle, request.options.bundle_digest)
+
+
+def _unit(sent: linking.OffsetUnit, violations: Violations) -> OffsetUnit:
+    if sent not in OFFSET_UNITS:
+        violations.add("offset_unit", f"unknown enum value {sent}")
+    return OFFSET_UNITS.get(sent, OffsetUnit.CODE_POINTS)
+
+
+def _document(message: linking.Document, unit: OffsetUnit, path: str, violations: Violations) -> Document:
+    violations.check_length(f"{path}.document_id", len(message.document_id), limits.MAX_DOCUMENT_ID_LENGTH)
+    in_bounds = violations.check_length(f"{path}.text", len(message.text), limits.MAX_DOCUMENT_LENGTH)
+    if not message.HasField("given") or not in_bounds:
+        return Document(message.document_id, message.text)
+    offsets = Offsets(message.text, unit)
+    spans: list[Span] = []
+    for position, given in enumerate(message.given.spans):
+        if violations.full:
+            break
+        if span := _span(given, message.text, offsets, f"{path}.given.spans[{position}]", violations):
+            if spans and span < spans[-1]:
+                violations.add(f"{path}.given.spans[{position}]", "expected spans by begin, then by end")
+            spans.append(span)
+    return Document(message.document_id, message.text, tuple(spans))
+
+
+def _span(given: linking.MentionSpan, text: str, offsets: Offsets, path: str, violations: Violations) -> Span | None:
+    if not violations.check_length(f"{path}.pieces", len(given.pieces), limits.MAX_PIECES, least=1, unit="pieces"):
+        return None
+    pieces = [
+        _code_points(text, piece, offsets, f"{path}.pieces[{position}]", violations)
+        for position, piece in enumerate(given.pieces)
+    ]
+    known = [piece for piece in pieces if piece is not None]
+    if any(end > begin for (_, end), (begin, _) in pairwise(known)):
+        violations.add(f"{path}.pieces", "expected pieces in order and apart")
+        return None
+    return Span(tuple(known)) if len(known) == len(pieces) else None
+
+
+def _options(message: linking.LinkingOptions, violations: Violations) -> Options:
     _check_bundle(message, violations, path="options.")
     if not 0 <= message.top_k <= limits.MAX_TOP_K:
         violations.add("options.top_k", f"expected 0 to {limits.MAX_TOP_K}, got {message.top_k}")
@@ -135,12 +170,12 @@ def _options(message: linking.LinkingOptions, violations: _Violations) -> Option
     )
 
 
-def _check_bundle(message: _OfBundle, violations: _Violations, *, path: str = "") -> None:
+def _check_bundle(message: _OfBundle, violations: Violations, *, path: str = "") -> None:
     violations.check_length(f"{path}bundle", len(message.bundle), limits.MAX_BUNDLE_LENGTH)
     violations.check_length(f"{path}bundle_digest", len(message.bundle_digest), limits.MAX_DIGEST_LENGTH)
 
 
-def _values(field: str, values: Sequence[str], violations: _Violations) -> Sequence[str]:
+def _values(field: str, values: Sequence[str], violations: Violations) -> Sequence[str]:
     if not violations.check_length(field, len(values), limits.MAX_FILTER_VALUES, unit="values"):
         return ()
     for position, value in enumerate(values):
@@ -148,7 +183,7 @@ def _values(field: str, values: Sequence[str], violations: _Violations) -> Seque
     return values
 
 
-def _ids(field: str, values: Sequence[str], most: int, violations: _Violations, *, least: int = 0) -> Sequence[str]:
+def _ids(field: str, values: Sequence[str], most: int, violations: Violations, *, least: int = 0) -> Sequence[str]:
     if not violations.check_length(field, len(values), most, least=least, unit="ids"):
         return ()
     for position, value in enumerate(values):
@@ -156,13 +191,14 @@ def _ids(field: str, values: Sequence[str], most: int, violations: _Violations, 
     return values
 
 
-def _mention(message: linking.Mention, unit: linking.OffsetUnit, path: str, violations: _Violations) -> Mention:
+def _mention(message: linking.Mention, unit: OffsetUnit, path: str, violations: Violations) -> Mention:
     violations.check_length(f"{path}.mention_id", len(message.mention_id), limits.MAX_MENTION_ID_LENGTH)
     violations.check_length(f"{path}.text", len(message.text), limits.MAX_MENTION_LENGTH, least=1)
     in_bounds = violations.check_length(f"{path}.context", len(message.context), limits.MAX_CONTEXT_LENGTH)
     if not message.HasField("context_span") or not in_bounds:
         return Mention(message.text, message.context)
-    span = _code_points(message.context, message.context_span, unit, f"{path}.context_span", violations)
+    offsets = Offsets(message.context, unit)
+    span = _code_points(message.context, message.context_span, offsets, f"{path}.context_span", violations)
     if span is None:
         return Mention(message.text, message.context)
     begin, end = span
@@ -172,29 +208,23 @@ def _mention(message: linking.Mention, unit: linking.OffsetUnit, path: str, viol
 
 
 def _code_points(
-    context: str, span: linking.TextSpan, unit: linking.OffsetUnit, path: str, violations: _Violations
+    text: str, span: linking.TextSpan, offsets: Offsets, path: str, violations: Violations
 ) -> tuple[int, int] | None:
     """The span in code points, or None and a violation."""
-    encoding, width = ("", 1) if context.isascii() else _ENCODINGS.get(unit, ("", 1))
-    encoded = context.encode(encoding) if encoding else b""
-    length = len(encoded) // width if encoding else len(context)
+    length = offsets.of(len(text))
     if not 0 <= span.begin < span.end <= length:
         violations.add(path, f"expected 0 <= begin < end <= {length}, got {span.begin} and {span.end}")
         return None
-    if not encoding:
-        return span.begin, span.end
-    points: list[int] = []
-    for name, place in (("begin", span.begin), ("end", span.end)):
-        try:
-            points.append(len(encoded[: place * width].decode(encoding)))
-        except UnicodeDecodeError:
-            violations.add(f"{path}.{name}", f"{place} is inside a character, not between two")
-    return (points[0], points[1]) if len(points) == 2 else None
+    begin, end = offsets.place(span.begin), offsets.place(span.end)
+    for name, offset, place in (("begin", span.begin, begin), ("end", span.end, end)):
+        if place is None:
+            violations.add(f"{path}.{name}", f"{offset} is inside a character, not between two")
+    return None if begin is None or end is None else (begin, end)
 
 
 def check_concepts(request: terminology_pb2.BatchGetConceptsRequest) -> None:
     """Raises `InvalidRequest` unless a request for several concepts is acceptable."""
-    violations = _Violations()
+    violations = Violations()
     _check_bundle(request, violations)
     _ids("concept_ids", request.concept_ids, limits.MAX_CONCEPT_IDS, violations, least=1)
     violations.raise_any()
@@ -202,7 +232,7 @@ def check_concepts(request: terminology_pb2.BatchGetConceptsRequest) -> None:
 
 def check_concept(request: terminology_pb2.GetConceptRequest) -> None:
     """Raises `InvalidRequest` unless a request for a concept is acceptable."""
-    violations = _Violations()
+    violations = Violations()
     _check_bundle(request, violations)
     violations.check_length("concept_id", len(request.concept_id), limits.MAX_CONCEPT_ID_LENGTH, least=1)
     violations.raise_any()
@@ -210,7 +240,7 @@ def check_concept(request: terminology_pb2.GetConceptRequest) -> None:
 
 def check_reload(request: admin_pb2.ReloadBundleRequest | admin_pb2.RollBackBundleRequest) -> None:
     """Raises `InvalidRequest` unless a request to reload a bundle, or to go back to the one before, is acceptable."""
-    violations = _Violations()
+    violations = Violations()
     violations.check_length("bundle", len(request.bundle), limits.MAX_BUNDLE_LENGTH)
     if isinstance(request, admin_pb2.ReloadBundleRequest):
         violations.check_length("bundle_digest", len(request.bundle_digest), limits.MAX_DIGEST_LENGTH)
@@ -219,7 +249,7 @@ def check_reload(request: admin_pb2.ReloadBundleRequest | admin_pb2.RollBackBund
 
 def check_value_set(value_set: Sequence[str], terminology: Terminology) -> None:
     """Raises `InvalidRequest` unless these are ids or exact codes of current concepts of the bundle."""
-    violations = _Violations()
+    violations = Violations()
     for position, concept_id in enumerate(value_set):
         if violations.full:
             break
@@ -230,7 +260,7 @@ def check_value_set(value_set: Sequence[str], terminology: Terminology) -> None:
 
 def check_codings(request: terminology_pb2.MapCodesRequest) -> None:
     """Raises `InvalidRequest` unless the codes and vocabularies of a request are acceptable."""
-    violations = _Violations()
+    violations = Violations()
     _check_bundle(request, violations)
     _values("targets", request.targets, violations)
     if violations.check_length("codings", len(request.codings), limits.MAX_CODINGS, least=1, unit="codings"):
@@ -243,7 +273,7 @@ def check_codings(request: terminology_pb2.MapCodesRequest) -> None:
 
 def read_page_size(request: terminology_pb2.SearchConceptsRequest) -> int:
     """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
-    violations = _Violations()
+    violations = Violations()
     _check_bundle(request, violations)
     violations.check_length("query", len(request.query), limits.MAX_QUERY_LENGTH, least=1)
     violations.check_length("display_language", len(request.display_language), limits.MAX_FILTER_VALUE_LENGTH)
@@ -258,7 +288,7 @@ def read_relatives_page_size(
     request: terminology_pb2.ListAncestorsRequest | terminology_pb2.ListDescendantsRequest,
 ) -> int:
     """The size of the page asked for. Raises `InvalidRequest` where any field of the request is out of its range."""
-    violations = _Violations()
+    violations = Violations()
     _check_bundle(request, violations)
     violations.check_length("concept_id", len(request.concept_id), limits.MAX_CONCEPT_ID_LENGTH, least=1)
     if request.max_distance < 0:
@@ -269,7 +299,7 @@ def read_relatives_page_size(
     return size
 
 
-def _page_size(request: _Paged, violations: _Violations, *, usual: int, most: int) -> int:
+def _page_size(request: _Paged, violations: Violations, *, usual: int, most: int) -> int:
     violations.check_length("page_token", len(request.page_token), limits.MAX_PAGE_TOKEN_LENGTH)
     if request.page_size < 0:
         violations.add("page_size", f"expected 0 or more, got {request.page_size}")

@@ -145,8 +145,10 @@ def write_mention(mention: Mention, *, context: int = CONTEXT) -> str:
     if mention.begin is None or mention.end is None:
         around = _head(mention.context, 2 * context)
     else:
-        after = _head(mention.context[mention.end :], context)
-        around = f"{_tail(mention.context[: mention.begin], context)}{_PLACE}{after}"
+        # No more of a long note is taken than tells whether there is more.
+        before = mention.context[max(0, mention.begin - context - 1) : mention.begin]
+        after = mention.context[mention.end : mention.end + context + 1]
+        around = f"{_tail(before, context)}{_PLACE}{_head(after, context)}"
     return f"{mention.text} | {around}" if around.strip(f"{_PLACE} ") else mention.text
 
 

@@ -1,4 +1,9 @@
-"""Sections of a note, by their headers: `PMH:`, or a line that is nothing but `Family History`."""
+"""Sections of a note, by their headers: `PMH:`, or a line that is nothing but `Family History`.
+
+A header that is alone on its line opens a section that lasts to the next header. One with text behind it speaks for
+that text, which goes on in lines that continue it or its list: to a blank line, or to a line that begins with a capital
+and either comes after the end of a sentence or has one itself. What follows is in no section.
+"""
 
 from __future__ import annotations
 
@@ -22,34 +27,47 @@ class Section:
 
 
 _NONE = Section()
+_LINE = re.compile(r"[^\n]*(?:\n|\Z)")
+_SENTENCE = re.compile(r"[.!?][\"'’”)\]]*(?:\s|\Z)")  # has the end of one
+_ENDED = re.compile(r"[.!?][\"'’”)\]]*\s*\Z")  # ends with it
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A section where it stands: its header from `begin`, its text from `text` to `end`, in code points."""
+
+    section: Section
+    begin: int
+    text: int
+    end: int
 
 
 class Outline:
     """The sections of one note."""
 
-    def __init__(self, headers: Sequence[tuple[int, int]], sections: Sequence[Section]) -> None:
-        """headers: where they stand, half-open ranges of code points."""
-        self._headers, self._sections = headers, sections
-        self._begins = [end for _, end in headers]
+    def __init__(self, placed: Sequence[_Placed]) -> None:
+        """placed: in order, none in another."""
+        self._placed = placed
+        self._texts = [section.text for section in placed]
 
     def at(self, place: int) -> Section:
-        """The section of a code point; one without a name before the first header."""
-        row = bisect_right(self._begins, place)
-        return self._sections[row - 1] if row else _NONE
+        """The section of a code point; one without a name where it is in none."""
+        row = bisect_right(self._texts, place)
+        return self._placed[row - 1].section if row and place < self._placed[row - 1].end else _NONE
 
     def in_header(self, place: int) -> bool:
         """Does a code point stand in a header?"""
-        row = bisect_right(self._begins, place)
-        return row < len(self._headers) and self._headers[row][0] <= place
+        row = bisect_right(self._texts, place)
+        return row < len(self._placed) and self._placed[row].begin <= place
 
 
 class Headers:
     """The headers of a file of rules, see `linker/rules/sections.toml`. Immutable and safe to share."""
 
-    def __init__(self, path: Path = SECTIONS) -> None:
-        """Raises `InvalidInput` naming file and field."""
+    def __init__(self, path: Path | None = SECTIONS) -> None:
+        """path: None has no headers. Raises `InvalidInput` naming file and field."""
         self._sections: dict[str, Section] = {}
-        for position, rule in enumerate(read_rules(path, "section")):
+        for position, rule in enumerate(read_rules(path, "section") if path else []):
             field = f"{path}: section[{position}]"
             try:
                 section = Section(rule["name"], frozenset(map(Assertion, rule.get("assertions", []))))
@@ -60,13 +78,33 @@ class Headers:
         longest_first = sorted(self._sections, key=len, reverse=True)
         headers = "|".join(re.escape(header).replace(r"\ ", "[ \t]+") for header in longest_first)
         self._pattern = re.compile(
-            rf"^[ \t#*>]*({headers or '(?!)'})[ \t*]*(?::|(?=\r?$))", re.IGNORECASE | re.MULTILINE
+            rf"^[ \t#*>]*+({headers or '(?!)'})[ \t*]*(?::|(?=\r?$))", re.IGNORECASE | re.MULTILINE
         )
 
     def outline(self, note: str) -> Outline:
-        """Where the sections of a note begin. Time is linear in the note."""
+        """Where the sections of a note are. Time is linear in the note."""
         found = list(self._pattern.finditer(note))
-        return Outline([header.span() for header in found], [self._sections[_folded(header[1])] for header in found])
+        limits = [*(header.start() for header in found[1:]), len(note)]
+        return Outline(
+            [
+                _Placed(self._sections[_folded(header[1])], *header.span(), _end(note, header.end(), limit))
+                for header, limit in zip(found, limits, strict=False)  # one limit, and no header, where there is none
+            ]
+        )
+
+
+def _end(note: str, begin: int, limit: int) -> int:
+    """Where a section ends whose text begins behind its header; `limit`: where the next header does."""
+    first, *others = _LINE.finditer(note, begin, limit)
+    if not first[0].strip():
+        return limit
+    before = first
+    for line in others:
+        text = line[0].strip()
+        if not text or (text[0].isupper() and (_ENDED.search(before[0]) or _SENTENCE.search(text))):
+            return line.start()
+        before = line
+    return limit
 
 
 def _folded(header: str) -> str:

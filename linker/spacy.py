@@ -1,12 +1,13 @@
-"""The spaCy component `linker`: entities to concepts, by a bundle in the process or by a server.
+"""The spaCy component `linker`: entities to concepts, or texts to both, by a bundle in the process or by a server.
 
 nlp = spacy.load(...)                                       # anything that sets doc.ents
 nlp.add_pipe("linker", config={"bundle": "my-bundle"})      # or {"server": "127.0.0.1:50051"}
 for ent in nlp("heart attack in 2019").ents:
     print(ent.kb_id_, ent._.linker.candidates)
 
-A pipeline is saved with what its bundle is called and with its digest, never with the bundle itself; it answers with
-that bundle alone from then on. Entities of more than 1,024 characters are left as they are.
+With `"detect": True` it finds the entities itself, and `doc._.linker` is the annotated note, with assertions and
+sections. A pipeline is saved with what its bundle is called and with its digest, never with the bundle itself; it
+answers with that bundle alone from then on. Entities of more than 1,024 characters are left as they are.
 """
 
 from __future__ import annotations
@@ -16,21 +17,28 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.util import minibatch
+from spacy.util import filter_spans, minibatch
 
 from linker.bundles import DEFAULT
 from linker.client import TLS, LinkerClient, Settings, WrongBundle
+from linker.documents import annotated_mention_message, annotated_note
 from linker.errors import BundleMismatch, InvalidInput
 from linker.limits import MAX_CONTEXT_LENGTH, MAX_MENTION_LENGTH
+from linker.notes import AnnotatedNote
+from linker.offsets import Offsets, OffsetUnit
 from linker.options import Options
 from linker.records import ConceptFilter, Link, Mention, RerankMode
-from linker.v1.linking_service_pb2 import LinkMentionsResponse, LinkResult
+from linker.v1.linking_service_pb2 import Annotation, LinkMentionsResponse, LinkResult
 from linker.wire import links_of, result_message
 
+if TYPE_CHECKING:
+    from linker.pipeline import Linker
+
+LABEL = "MENTION"  # of entities that were found here
 NIL = "NIL"  # as spaCy's own entity_linker has it
 WINDOW = 200  # characters of context on each side where there are no sentences
 TOKEN = "LINKER_TOKEN"  # noqa: S105 - where it is, not what it is
@@ -39,10 +47,22 @@ _ANSWER = "linker_answer"
 
 
 class Engine(Protocol):
-    """What links: a `Linker` or a `LinkerClient`."""
+    """What links and annotates: a `LinkerClient`, or the engines in this process."""
 
     def link(self, mentions: Iterable[Mention | str], options: Options) -> list[Link]:
         """One link for each mention, in order."""
+
+    def annotate(self, notes: Sequence[str], options: Options) -> list[AnnotatedNote]:
+        """Each note with its mentions, in order."""
+
+
+class _InProcess:
+    """See `Engine`."""
+
+    def __init__(self, linker: Linker) -> None:
+        from linker.annotation import Annotator
+
+        self.link, self.annotate = linker.link, Annotator(linker).annotate
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +88,16 @@ class Source:
         if self.digest not in ("", linker.bundle.digest):
             message = f"this pipeline was saved with the bundle {self.digest}, and this one is {linker.bundle.digest}"
             raise BundleMismatch(f"{linker.bundle.path}: {message}; give it the other one, or add the component anew")
-        return linker, linker.bundle.digest
+        return _InProcess(linker), linker.bundle.digest
 
 
 class LinkerComponent:
     """See the module. Opens its bundle, or calls its server, when it is first used."""
 
-    def __init__(self, source: Source, options: Options, labels: frozenset[str]) -> None:
+    def __init__(self, source: Source, options: Options, labels: frozenset[str], *, detect: bool = False) -> None:
+        """labels: of the entities to link, none for all. detect: find them, in the place of those there are."""
         options.check()
+        self._detect = detect
         self._source = source
         self._options = options
         self._labels = labels
@@ -92,14 +114,24 @@ class LinkerComponent:
             yield from docs
 
     def _link(self, docs: Sequence[Doc]) -> None:
+        try:
+            if self._detect:
+                self._find(docs)
+            else:
+                self._link_entities(docs)
+        except WrongBundle as error:
+            raise BundleMismatch(f"{self._source.server}: {error}") from error
+
+    def _find(self, docs: Sequence[Doc]) -> None:
+        for doc, note in zip(docs, self._opened().annotate([doc.text for doc in docs], self._options), strict=True):
+            _write_note(doc, note)
+
+    def _link_entities(self, docs: Sequence[Doc]) -> None:
         entities = [entity for doc in docs for entity in self._entities(doc)]
         if not entities:
             return
         mentions = [mention for doc in docs for mention in _mentions(doc, self._entities(doc))]
-        try:
-            links = self._opened().link(mentions, self._options)
-        except WrongBundle as error:
-            raise BundleMismatch(f"{self._source.server}: {error}") from error
+        links = self._opened().link(mentions, self._options)
         for entity, link in zip(entities, links, strict=True):
             _write(entity, link)
 
@@ -171,6 +203,29 @@ def _write(entity: Span, link: Link) -> None:
     entity._.set(_ANSWER, result_message(link, "").SerializeToString())
 
 
+def _write_note(doc: Doc, note: AnnotatedNote) -> None:
+    """The note, and its mentions of one piece as entities; the longest, where some overlap as tokens."""
+    offsets = Offsets(note.text, OffsetUnit.CODE_POINTS)
+    mentions = [annotated_mention_message(mention, offsets) for mention in note.mentions]
+    doc._.set(_ANSWER, Annotation(mentions=mentions).SerializeToString())
+    links: dict[tuple[int, int], Link] = {}
+    spans = []
+    for mention in note.mentions:
+        if len(mention.span.pieces) == 1:
+            place = mention.span.begin, mention.span.end
+            spans.append(doc.char_span(*place, label=LABEL, alignment_mode="expand"))
+            links.setdefault((spans[-1].start, spans[-1].end), mention.link)
+    doc.set_ents(filter_spans(spans))
+    for entity in doc.ents:
+        _write(entity, links[entity.start, entity.end])
+
+
+def _read_note(doc: Doc) -> AnnotatedNote | None:
+    """The annotated note, or None where it was not asked for. Rows of concepts are -1."""
+    answer = doc._.get(_ANSWER)
+    return None if answer is None else annotated_note(Annotation.FromString(answer), doc.text)
+
+
 def _read(entity: Span) -> Link | None:
     """The link of an entity, or None where it was not linked. Rows of concepts are -1."""
     answer = entity._.get(_ANSWER)
@@ -183,18 +238,20 @@ def _read(entity: Span) -> Link | None:
 if not Span.has_extension("linker"):
     Span.set_extension(_ANSWER, default=None)
     Span.set_extension("linker", getter=_read)
+    Doc.set_extension(_ANSWER, default=None)
+    Doc.set_extension("linker", getter=_read_note)
 
 
 @Language.factory(  # type: ignore[untyped-decorator]
     "linker",
-    requires=["doc.ents"],
-    assigns=["token.ent_kb_id", "span._.linker"],
+    assigns=["doc.ents", "token.ent_kb_id", "span._.linker", "doc._.linker"],
     default_config={
         "bundle": "",
         "server": "",
         "tls": None,
         "digest": "",
         "labels": [],
+        "detect": False,
         "top_k": 5,
         "min_confidence": None,
         "rerank": "auto",
@@ -212,6 +269,7 @@ def make_linker(  # noqa: PLR0913, PLR0917 - as spaCy wants it: one argument for
     tls: dict[str, str] | None,
     digest: str,
     labels: list[str],
+    detect: bool,
     top_k: int,
     min_confidence: float | None,
     rerank: str,
@@ -225,8 +283,8 @@ def make_linker(  # noqa: PLR0913, PLR0917 - as spaCy wants it: one argument for
     bundle: a directory or a name, "" for the starter; with a server, the server's name for it, "" for its default.
     server: address of a server, "" to link in this process. tls: ca, certificate, key (files) and server_name; {} takes
     the authorities that gRPC knows. A bearer token is taken from the variable LINKER_TOKEN, never from the config.
-    digest: of the bundle that is expected, "" for any. labels: of the entities to link, none for all. The rest as in
-    `linker.Options`.
+    digest: of the bundle that is expected, "" for any. labels: of the entities to link, none for all. detect: find the
+    entities, in the place of those there are. The rest as in `linker.Options`.
     """
     if rerank not in list(RerankMode):
         raise InvalidInput(f"expected {', '.join(RerankMode)}, got {rerank}", field="rerank")
@@ -234,7 +292,7 @@ def make_linker(  # noqa: PLR0913, PLR0917 - as spaCy wants it: one argument for
     options = Options(
         top_k=top_k, filter=wanted, rerank=RerankMode(rerank), min_confidence=min_confidence, codes=tuple(codes)
     )
-    return LinkerComponent(Source(bundle, server, _tls(tls), digest), options, frozenset(labels))
+    return LinkerComponent(Source(bundle, server, _tls(tls), digest), options, frozenset(labels), detect=detect)
 
 
 def _tls(given: dict[str, str] | None) -> TLS | None:

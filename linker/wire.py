@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from linker.identifiers import split_curie, system_uri
+from linker.offsets import OffsetUnit
 from linker.options import Options
 from linker.records import (
     Candidate,
@@ -34,6 +35,12 @@ RERANK_MODES = {
     linking_service_pb2.RERANK_MODE_NEVER: RerankMode.NEVER,
 }
 _RERANK_NUMBERS = {mode: number for number, mode in RERANK_MODES.items()}
+OFFSET_UNITS = {
+    linking_service_pb2.OFFSET_UNIT_UNSPECIFIED: OffsetUnit.CODE_POINTS,
+    linking_service_pb2.OFFSET_UNIT_CODE_POINT: OffsetUnit.CODE_POINTS,
+    linking_service_pb2.OFFSET_UNIT_UTF16: OffsetUnit.UTF16,
+    linking_service_pb2.OFFSET_UNIT_UTF8: OffsetUnit.UTF8,
+}
 _SOURCE_NUMBERS = {
     MatchSource.EXACT: common_pb2.MATCH_SOURCE_EXACT,
     MatchSource.TYPO: common_pb2.MATCH_SOURCE_TYPO,
@@ -50,22 +57,26 @@ _REASONS = {number: reason for reason, number in _REASON_NUMBERS.items()}
 
 def link_request(mentions: Sequence[Mention], options: Options) -> linking_service_pb2.LinkMentionsRequest:
     """A request to link `mentions`, with offsets in code points."""
-    request = linking_service_pb2.LinkMentionsRequest(
+    return linking_service_pb2.LinkMentionsRequest(
+        mentions=map(mention_message, mentions),
         offset_unit=linking_service_pb2.OFFSET_UNIT_CODE_POINT,
-        options=linking_service_pb2.LinkingOptions(
-            top_k=options.top_k,
-            semantic_types=sorted(options.filter.semantic_types),
-            vocabularies=sorted(options.filter.vocabularies),
-            languages=sorted(options.filter.languages),
-            rerank_mode=_RERANK_NUMBERS[options.rerank],
-            min_confidence=options.min_confidence,
-            codes=options.codes,
-            value_set=sorted(options.value_set or ()),
-            display_language=options.display_language,
-        ),
+        options=options_message(options),
     )
-    request.mentions.extend(mention_message(mention) for mention in mentions)
-    return request
+
+
+def options_message(options: Options) -> linking_service_pb2.LinkingOptions:
+    """Options as a message; a bundle is the caller's to choose."""
+    return linking_service_pb2.LinkingOptions(
+        top_k=options.top_k,
+        semantic_types=sorted(options.filter.semantic_types),
+        vocabularies=sorted(options.filter.vocabularies),
+        languages=sorted(options.filter.languages),
+        rerank_mode=_RERANK_NUMBERS[options.rerank],
+        min_confidence=options.min_confidence,
+        codes=options.codes,
+        value_set=sorted(options.value_set or ()),
+        display_language=options.display_language,
+    )
 
 
 def mention_message(mention: Mention) -> linking_service_pb2.Mention:
@@ -90,10 +101,11 @@ def result_message(link: Link, mention_id: str) -> linking_service_pb2.LinkResul
 
 def links_of(response: linking_service_pb2.LinkMentionsResponse, mentions: Sequence[Mention]) -> list[Link]:
     """The links in a response to a request for `mentions`. Rows of concepts do not cross the wire and are -1."""
-    return [_link(result, mention) for result, mention in zip(response.results, mentions, strict=True)]
+    return [link_of(result, mention) for result, mention in zip(response.results, mentions, strict=True)]
 
 
-def _link(result: linking_service_pb2.LinkResult, mention: Mention) -> Link:
+def link_of(result: linking_service_pb2.LinkResult, mention: Mention) -> Link:
+    """What became of a mention. Rows of concepts do not cross the wire and are -1."""
     matched = result.WhichOneof("outcome") == "match"
     candidates = result.match.candidates if matched else result.no_match.candidates
     # A reason or a source that a newer server added is shown as the nearest one known here.
@@ -285,6 +297,7 @@ def timing_message(timings: Timings, *, queue_ns: int, total_ns: int) -> common_
     """Where the time of one call went."""
     timing = common_pb2.Timing()
     timing.queue_duration.FromNanoseconds(queue_ns)
+    timing.detect_duration.FromNanoseconds(timings.detect_ns)
     timing.encode_duration.FromNanoseconds(timings.encode_ns)
     timing.search_duration.FromNanoseconds(timings.search_ns)
     timing.rerank_duration.FromNanoseconds(timings.rerank_ns)

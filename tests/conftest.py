@@ -42,7 +42,7 @@ def bundle_copy(bundle: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def linker(bundle: Path) -> Linker:
-    return Linker.open(bundle, workers=2)
+    return Linker.open(bundle, workers=2, cached=0)
 
 
 @pytest.fixture

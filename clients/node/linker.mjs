@@ -11,7 +11,7 @@ import protobuf from "protobufjs";
 
 const PROTOS = fileURLToPath(new URL("../../protos", import.meta.url));
 const { linker: { v1 } } = grpc.loadPackageDefinition(
-  loadSync("linker/v1/linking_service.proto", { includeDirs: [PROTOS], keepCase: true, longs: Number, enums: String, oneofs: true }),
+  loadSync("linker/v1/linking_service.proto", { includeDirs: [PROTOS], keepCase: true, longs: Number, enums: String, arrays: true, oneofs: true }),
 );
 
 // google.rpc.Status and what it holds, as far as the server sends it.
@@ -31,7 +31,7 @@ const { root } = protobuf.parse(`
 const SERVICE_CONFIG = {
   loadBalancingConfig: [{ round_robin: {} }],
   methodConfig: [{
-    name: [{ service: "linker.v1.LinkingService", method: "LinkMentions" }],
+    name: ["LinkMentions", "AnnotateDocuments"].map((method) => ({ service: "linker.v1.LinkingService", method })),
     retryPolicy: {
       maxAttempts: 5, initialBackoff: "0.1s", maxBackoff: "2s", backoffMultiplier: 2, retryableStatusCodes: ["UNAVAILABLE"],
     },

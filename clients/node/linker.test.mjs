@@ -42,6 +42,36 @@ test("answers every batch of a stream", async () => {
   }
 });
 
+const text = "😀 no MI\nHeart attack 😀 and type 1 or 2 diabetes mellitus.";
+const written = ({ pieces }) => pieces.map(({ begin, end }) => text.slice(begin, end)).join(" ");
+
+test("annotates documents, with offsets as JavaScript counts them", async () => {
+  const given = { spans: [{ pieces: [{ begin: text.indexOf("MI"), end: text.indexOf("MI") + 2 }] }] };
+  const { results } = await call(client, "AnnotateDocuments", {
+    documents: [{ document_id: "a", text }, { document_id: "b", text, given }, { document_id: "c" }],
+    offset_unit: "OFFSET_UNIT_UTF16",
+  });
+  assert.deepEqual(results.map(({ document_id, outcome }) => [document_id, outcome]), [["a", "annotation"], ["b", "annotation"], ["c", "annotation"]]);
+  const [found, known, none] = results.map(({ annotation }) => annotation.mentions);
+  assert.deepEqual(found.map(written), ["MI", "Heart attack", "type 1 diabetes mellitus", "type 2 diabetes mellitus"]);
+  assert.deepEqual(found.map(({ assertions }) => assertions), [["ASSERTION_NEGATED"], [], [], []]);
+  assert.equal(found[1].link.match.candidates[0].concept.id, "CLINIC:0003");
+  assert.deepEqual(known.map(written), ["MI"]);
+  assert.deepEqual(none, []);
+});
+
+test("annotates a stream of batches", async () => {
+  const stream = client.StreamAnnotateDocuments();
+  for (let batch_id = 1; batch_id <= 5; batch_id++) stream.write({ batch_id, request: { documents: [{ text }] } });
+  stream.end();
+  const answered = [];
+  for await (const { batch_id, response } of stream) {
+    assert.equal(response.results[0].annotation.mentions.length, 4);
+    answered.push(batch_id);
+  }
+  assert.deepEqual(answered.sort(), [1, 2, 3, 4, 5]);
+});
+
 test("says which field is wrong", async () => {
   const failed = call(client, "LinkMentions", { mentions: [{ text: "asma" }, { text: "" }], options: { top_k: 101 } });
   await assert.rejects(failed, (error) => {

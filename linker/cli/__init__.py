@@ -20,6 +20,7 @@ _PLUGINS = "linker.commands"
 _COMMANDS = {
     "link": "linker.cli.link:link",
     "annotate": "linker.cli.annotate:annotate",
+    "bulk": "linker.cli.bulk:bulk",
     "concept": "linker.cli.inspect:concept",
     "search": "linker.cli.inspect:search",
     "map": "linker.cli.mapping:map_codes",

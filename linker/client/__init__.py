@@ -7,7 +7,16 @@ with LinkerClient("127.0.0.1:50051") as client:
         print(link.concept)
 """
 
-from linker.client.answers import CodeMapping, CodeStatus, Concept, LinkedBatch, MappedConcept, Provenance, Timing
+from linker.client.answers import (
+    AnnotatedBatch,
+    CodeMapping,
+    CodeStatus,
+    Concept,
+    LinkedBatch,
+    MappedConcept,
+    Provenance,
+    Timing,
+)
 from linker.client.asynchronous import AsyncLinkerClient
 from linker.client.blocking import LinkerClient
 from linker.client.errors import (
@@ -24,6 +33,7 @@ from linker.client.settings import TLS, Settings
 
 __all__ = [
     "TLS",
+    "AnnotatedBatch",
     "AsyncLinkerClient",
     "CodeMapping",
     "CodeStatus",

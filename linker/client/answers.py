@@ -8,10 +8,14 @@ from enum import StrEnum
 
 from google.protobuf.duration_pb2 import Duration
 
+from linker.client.errors import error_of_batch
+from linker.documents import annotated_note
+from linker.errors import LinkerError
+from linker.notes import AnnotatedNote, Note
 from linker.records import Code, ConceptRecord, Link, Mention, Name, Successor
 from linker.v1 import common_pb2 as common
 from linker.v1 import terminology_service_pb2 as terminology
-from linker.v1.linking_service_pb2 import LinkMentionsResponse
+from linker.v1.linking_service_pb2 import AnnotateDocumentsResponse, DocumentResult, LinkMentionsResponse
 from linker.wire import links_of
 
 
@@ -28,9 +32,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where the time of a request went on the server, in seconds."""
+    """Where the time of a request went on the server, in seconds. detect_s: finding mentions in notes."""
 
     queue_s: float
+    detect_s: float
     encode_s: float
     search_s: float
     rerank_s: float
@@ -42,6 +47,15 @@ class LinkedBatch:
     """The links of one request, one for each mention in order, all from one bundle."""
 
     links: tuple[Link, ...]
+    provenance: Provenance
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedBatch:
+    """The notes of one request, in order, all from one bundle. One that the server could not annotate is a fault."""
+
+    notes: tuple[AnnotatedNote | LinkerError, ...]
     provenance: Provenance
     timing: Timing
 
@@ -94,17 +108,30 @@ _STATUSES = {
 
 def linked_batch(response: LinkMentionsResponse, mentions: Sequence[Mention]) -> LinkedBatch:
     """The answer to a request for `mentions`."""
-    timing = response.timing
-    return LinkedBatch(
-        links=tuple(links_of(response, mentions)),
-        provenance=provenance(response.provenance),
-        timing=Timing(
-            _seconds(timing.queue_duration),
-            _seconds(timing.encode_duration),
-            _seconds(timing.search_duration),
-            _seconds(timing.rerank_duration),
-            _seconds(timing.total_duration),
-        ),
+    links = tuple(links_of(response, mentions))
+    return LinkedBatch(links, provenance(response.provenance), _timing(response.timing))
+
+
+def annotated_batch(response: AnnotateDocumentsResponse, notes: Sequence[Note]) -> AnnotatedBatch:
+    """The answer to a request for `notes`."""
+    annotated = tuple(_annotated(result, note) for result, note in zip(response.results, notes, strict=True))
+    return AnnotatedBatch(annotated, provenance(response.provenance), _timing(response.timing))
+
+
+def _annotated(result: DocumentResult, note: Note) -> AnnotatedNote | LinkerError:
+    if result.HasField("error"):
+        return error_of_batch(result.error)
+    return annotated_note(result.annotation, note.text)
+
+
+def _timing(message: common.Timing) -> Timing:
+    return Timing(
+        _seconds(message.queue_duration),
+        _seconds(message.detect_duration),
+        _seconds(message.encode_duration),
+        _seconds(message.search_duration),
+        _seconds(message.rerank_duration),
+        _seconds(message.total_duration),
     )
 
 

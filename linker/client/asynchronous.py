@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 
-from linker.client.answers import CodeMapping, Concept, LinkedBatch, Provenance
+from linker.client.answers import AnnotatedBatch, CodeMapping, Concept, LinkedBatch, Provenance
 from linker.client.channels import AsyncCalls, async_channel
 from linker.client.core import Core
 from linker.client.effects import iterate_async, run_async
 from linker.client.settings import DEFAULTS, Settings
+from linker.notes import AnnotatedNote, Note
 from linker.options import DEFAULTS as DEFAULT_OPTIONS
 from linker.options import Options
 from linker.records import ConceptRecord, Link, Mention
@@ -36,6 +37,16 @@ class AsyncLinkerClient:
     ) -> AsyncIterator[LinkedBatch]:
         """See `LinkerClient.stream`. To stop early, iterate within `contextlib.aclosing`."""
         return iterate_async(self._core.stream(mentions, options))
+
+    async def annotate(self, notes: Iterable[Note | str], options: Options = DEFAULT_OPTIONS) -> list[AnnotatedNote]:
+        """See `LinkerClient.annotate`."""
+        return await run_async(self._core.annotate(notes, options))
+
+    def annotate_stream(
+        self, notes: Iterable[Note | str] | AsyncIterable[Note | str], options: Options = DEFAULT_OPTIONS
+    ) -> AsyncIterator[AnnotatedBatch]:
+        """See `LinkerClient.annotate_stream`. To stop early, iterate within `contextlib.aclosing`."""
+        return iterate_async(self._core.annotate_stream(notes, options))
 
     async def provenance(self) -> Provenance:
         """See `LinkerClient.provenance`."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
-from linker.client.answers import CodeMapping, Concept, LinkedBatch, Provenance
+from linker.client.answers import AnnotatedBatch, CodeMapping, Concept, LinkedBatch, Provenance
 from linker.client.channels import BlockingCalls, blocking_channel
 from linker.client.core import Core
 from linker.client.effects import iterate, run
 from linker.client.settings import DEFAULTS, Settings
+from linker.notes import AnnotatedNote, Note
 from linker.options import DEFAULTS as DEFAULT_OPTIONS
 from linker.options import Options
 from linker.records import ConceptRecord, Link, Mention
 
 
 class LinkerClient:
-    """Links mentions with a server, from any number of threads. Its errors are those of `linker.client.errors`.
+    """Links mentions and annotates notes with a server, from any number of threads.
+
+    Its errors are those of `linker.client.errors`.
 
     >>> with LinkerClient("127.0.0.1:50051") as client:  # doctest: +SKIP
     ...     client.link(["heart attack"])[0].concept.concept_id
@@ -46,6 +49,21 @@ class LinkerClient:
         server that stops or reloads sends the rest elsewhere; `provenance` of each batch says what it comes from.
         """
         return iterate(self._core.stream(mentions, options))
+
+    def annotate(self, notes: Iterable[Note | str], options: Options = DEFAULT_OPTIONS) -> list[AnnotatedNote]:
+        """Each note with its mentions, in order; any number of them. As `Annotator.annotate`, but for rows of concepts.
+
+        Sends a few requests at a time, of `Settings.batch_characters` characters, each as `link` does. A `Note` may
+        have spans, which are then linked in place of what would be found. Raises `ServerFault` where the server fails
+        with a note, which is a bug.
+        """
+        return run(self._core.annotate(notes, options))
+
+    def annotate_stream(
+        self, notes: Iterable[Note | str], options: Options = DEFAULT_OPTIONS
+    ) -> Iterator[AnnotatedBatch]:
+        """The notes of a long job with their mentions, as `stream` does it; a fault in place of one that failed."""
+        return iterate(self._core.annotate_stream(notes, options))
 
     def provenance(self) -> Provenance:
         """What the server answers from now."""

@@ -17,17 +17,17 @@ from linker import limits
 from linker.client import answers
 from linker.client.batches import Batch, Cutter, encodable
 from linker.client.effects import Pause, Response, Steps
-from linker.client.errors import Overloaded, TooLarge
+from linker.client.errors import Overloaded, ServerFault, TooLarge
+from linker.client.methods import Method, annotate_method, link_method
 from linker.client.settings import Settings
 from linker.client.streaming import Streaming
 from linker.errors import InvalidInput
+from linker.notes import AnnotatedNote, Note
 from linker.options import Options
 from linker.records import ConceptRecord, Link, Mention
 from linker.v1 import terminology_service_pb2 as terminology
-from linker.v1.linking_service_pb2 import LinkMentionsResponse
 from linker.v1.linking_service_pb2_grpc import LinkingServiceStub
 from linker.v1.terminology_service_pb2_grpc import TerminologyServiceStub
-from linker.wire import link_request, links_of
 
 Read = TypeVar("Read")
 
@@ -58,67 +58,91 @@ class Core:
     """The methods of both clients, as steps."""
 
     def __init__(self, channel: grpc.Channel, calls: Calls, settings: Settings) -> None:
-        self._linking = LinkingServiceStub(channel)
+        linking = LinkingServiceStub(channel)
+        self._linking, self._annotating = link_method(linking, settings), annotate_method(linking, settings)
         self._terminology = TerminologyServiceStub(channel)
         self._calls = calls
         self._settings = settings
 
     def link(self, mentions: Iterable[Mention | str], options: Options) -> Steps[list[Link]]:
         """See `LinkerClient.link`."""
+        batches = yield from self._answers(self._linking, mentions, options)
+        return [link for batch in batches for link in batch.links]
+
+    def annotate(self, notes: Iterable[Note | str], options: Options) -> Steps[list[AnnotatedNote]]:
+        """See `LinkerClient.annotate`."""
+        batches = yield from self._answers(self._annotating, notes, options)
+        annotated = []
+        for place, note in enumerate(note for batch in batches for note in batch.notes):
+            if not isinstance(note, AnnotatedNote):
+                raise ServerFault(f"notes[{place}]: {note}", code="INTERNAL")
+            annotated.append(note)
+        return annotated
+
+    def stream(self, mentions: Iterable[Any] | AsyncIterable[Any], options: Options) -> Steps[None]:
+        """See `LinkerClient.stream`."""
+        return self._stream(self._linking, mentions, options)
+
+    def annotate_stream(self, notes: Iterable[Any] | AsyncIterable[Any], options: Options) -> Steps[None]:
+        """See `LinkerClient.annotate_stream`."""
+        return self._stream(self._annotating, notes, options)
+
+    def _answers(self, method: Method, items: Iterable[Any], options: Options) -> Steps[list[Any]]:
+        """An answer for each request, in order, a few of them on their way at a time."""
         waiting: deque[tuple[Batch, float, Any]] = deque()
-        links: list[Link] = []
+        answers: list[Any] = []
         try:
-            for batch in self._batches(mentions, options):
+            for batch in self._batches(method, items, options):
                 if len(waiting) == self._settings.in_flight:
-                    links += yield from self._links(*waiting.popleft())
-                waiting.append((batch, self._expiry(), self._start(batch, self._settings.timeout_s)))
+                    answers.append((yield from self._next_answer(method, waiting)))
+                call = self._start(method, batch, self._settings.timeout_s)
+                waiting.append((batch, self._expiry(), call))
             while waiting:
-                links += yield from self._links(*waiting.popleft())
+                answers.append((yield from self._next_answer(method, waiting)))
         finally:
             for _, _, call in waiting:
                 call.cancel()
-        return links
+        return answers
 
-    def _batches(self, mentions: Iterable[Mention | str], options: Options) -> Iterator[Batch]:
-        cutter = self._cutter(options)
-        for mention in mentions:
-            if batch := cutter.add(mention):
+    def _batches(self, method: Method, items: Iterable[Any], options: Options) -> Iterator[Batch]:
+        cutter = self._cutter(method, options)
+        for item in items:
+            if batch := cutter.add(item):
                 yield batch
         if batch := cutter.rest():
             yield batch
 
-    def _cutter(self, options: Options) -> Cutter:
+    def _cutter(self, method: Method, options: Options) -> Cutter:
         options.check()
         with encodable("options"):
-            template = link_request([], options)
+            template = method.template(options)
             template.options.bundle = self._settings.bundle
             template.options.bundle_digest = self._settings.bundle_digest
-        return Cutter(template, size=self._settings.batch_size)
+        return Cutter(method.kind, template, size=method.size)
 
-    def _links(self, batch: Batch, expires: float, call: Any) -> Steps[list[Link]]:
-        response = yield from self._linked(batch, expires, call)
-        return links_of(response, batch.mentions)
+    def _next_answer(self, method: Method, waiting: deque[tuple[Batch, float, Any]]) -> Steps[Any]:
+        batch, expires, call = waiting.popleft()
+        response = yield from self._response(method, batch, expires, call)
+        return method.answer(response, batch.items)
 
-    def _linked(self, batch: Batch, expires: float, call: Any) -> Steps[LinkMentionsResponse]:
+    def _response(self, method: Method, batch: Batch, expires: float, call: Any) -> Steps[Any]:
         """The response to a batch; in halves, where the answer to all of it is too large."""
         try:
-            response: LinkMentionsResponse = yield from self._answer(
-                self._linking.LinkMentions, batch.request, expires, call
-            )
+            response = yield from self._answer(method.call, batch.request, expires, call)
         except InvalidInput as error:
             raise batch.placed(error) from None
         except TooLarge:
-            if len(batch.mentions) == 1:
+            if len(batch.items) == 1:
                 raise
             one, other = batch.halves()
-            response = yield from self._linked(one, expires, self._start(one, _left(expires)))
+            response = yield from self._response(method, one, expires, self._start(method, one, _left(expires)))
             other = other.pinned(response.provenance.bundle_digest)  # one answer is never of two bundles
-            rest = yield from self._linked(other, expires, self._start(other, _left(expires)))
+            rest = yield from self._response(method, other, expires, self._start(method, other, _left(expires)))
             response.results.extend(rest.results)
         return response
 
-    def _start(self, batch: Batch, timeout_s: float) -> Any:
-        return self._calls.start(self._linking.LinkMentions, batch.request, timeout_s=timeout_s)
+    def _start(self, method: Method, batch: Batch, timeout_s: float) -> Any:
+        return self._calls.start(method.call, batch.request, timeout_s=timeout_s)
 
     def _expiry(self) -> float:
         return monotonic() + self._settings.timeout_s
@@ -136,16 +160,15 @@ class Core:
                 yield Pause(pause)
                 call = self._calls.start(method, request, timeout_s=_left(expires))
 
-    def stream(self, mentions: Iterable[Mention | str] | AsyncIterable[Mention | str], options: Options) -> Steps[None]:
-        """See `LinkerClient.stream`."""
-        source: Iterator[Any] | AsyncIterator[Any] = (
-            aiter(mentions) if isinstance(mentions, AsyncIterable) else iter(mentions)
-        )
-        streaming = Streaming(source, self._cutter(options), in_flight=self._settings.in_flight)
-        return streaming.steps(lambda: self._calls.open(self._linking.StreamLinkMentions), self._link_alone)
+    def _stream(self, method: Method, items: Iterable[Any] | AsyncIterable[Any], options: Options) -> Steps[None]:
+        source: Iterator[Any] | AsyncIterator[Any] = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
+        streaming = Streaming(method, source, self._cutter(method, options), in_flight=self._settings.in_flight)
 
-    def _link_alone(self, batch: Batch) -> Steps[LinkMentionsResponse]:
-        return (yield from self._linked(batch, self._expiry(), self._start(batch, self._settings.timeout_s)))
+        def ask_alone(batch: Batch) -> Steps[Any]:
+            timeout_s = self._settings.timeout_s
+            return (yield from self._response(method, batch, self._expiry(), self._start(method, batch, timeout_s)))
+
+        return streaming.steps(lambda: self._calls.open(method.stream), ask_alone)
 
     def provenance(self) -> Steps[answers.Provenance]:
         """See `LinkerClient.provenance`."""

@@ -24,6 +24,7 @@ SERVICE_CONFIG = {
         {
             "name": [
                 {"service": "linker.v1.LinkingService", "method": "LinkMentions"},
+                {"service": "linker.v1.LinkingService", "method": "AnnotateDocuments"},
                 {"service": "linker.v1.TerminologyService"},
             ],
             "retryPolicy": {
@@ -75,8 +76,9 @@ class Settings:
 
     tls: None calls without. token: sent as a bearer token; over plain text only to this machine.
     bundle: which of the server's to use, "" its default; bundle_digest: calls fail unless it has this digest.
-    timeout_s: for each request, its retries included. batch_size: mentions in a request, 1 to 1,024; in_flight:
-    requests that wait for an answer at a time.
+    timeout_s: for each request, its retries included. batch_size: mentions in a request, 1 to 1,024;
+    batch_characters: of notes in a request, where a longer note has one to itself. in_flight: requests that wait for an
+    answer at a time.
     """
 
     tls: TLS | None = None
@@ -85,14 +87,16 @@ class Settings:
     bundle_digest: str = ""
     timeout_s: float = 30.0
     batch_size: int = 256
+    batch_characters: int = 50_000
     in_flight: int = 4
 
     def check(self, address: str) -> None:
         """Raise `InvalidInput` where a value is out of its range, or would send a token in plain text."""
         if not 1 <= self.batch_size <= limits.MAX_MENTIONS:
             raise InvalidInput(f"expected 1 to {limits.MAX_MENTIONS}, got {self.batch_size}", field="batch_size")
-        if self.in_flight < 1:
-            raise InvalidInput(f"expected 1 or more, got {self.in_flight}", field="in_flight")
+        for field_, value in (("batch_characters", self.batch_characters), ("in_flight", self.in_flight)):
+            if value < 1:
+                raise InvalidInput(f"expected 1 or more, got {value}", field=field_)
         if not self.timeout_s > 0:
             raise InvalidInput(f"expected more than 0 seconds, got {self.timeout_s}", field="timeout_s")
         if self.token and not (self.token.isascii() and self.token.isprintable()):

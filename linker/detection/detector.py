@@ -27,6 +27,10 @@ class Span:
         """Where the last piece ends."""
         return self.pieces[-1][1]
 
+    def moved(self, by: int) -> Span:
+        """The same place, so many code points further on."""
+        return Span(tuple((begin + by, end + by) for begin, end in self.pieces))
+
     def __lt__(self, other: Span) -> bool:
         """In the order they are read: by begin and end; of a coordination, the part whose own words come first."""
         return self._order < other._order

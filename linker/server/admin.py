@@ -36,6 +36,8 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
             max_queued_tokens=settings.max_queued_tokens,
             max_batch_tokens=settings.max_batch_tokens,
             max_in_flight_batches=settings.max_in_flight_batches,
+            max_documents_per_request=limits.MAX_DOCUMENTS,
+            max_document_length=limits.MAX_DOCUMENT_LENGTH,
         )
         self._limits.default_timeout.FromMilliseconds(round(1000 * settings.default_timeout_s))
 

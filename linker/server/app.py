@@ -12,6 +12,7 @@ could be their own doing. The same calls end as UNAVAILABLE when their connectio
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ from linker.server.reading import TerminologyServicer
 from linker.server.settings import LOOPBACK, Settings
 from linker.server.shield import Shield
 from linker.server.telemetry import Telemetry
-from linker.server.tls import server_credentials
+from linker.server.tls import Certificates
 from linker.server.tokens import Tokens
 from linker.v1 import (
     admin_service_pb2,
@@ -78,7 +79,7 @@ class Server:
         """bundles: by the names that calls choose them by; the first is the default."""
         self.settings = settings
         self.telemetry = Telemetry(settings)
-        self.bundles = Bundles(bundles, tell=self.telemetry.metrics.show_bundles)
+        self.bundles = Bundles(bundles, tell=self.telemetry.metrics.show_bundles, cached=settings.cached_mentions)
         self.batcher = Batcher(
             workers=settings.workers,
             max_batch=settings.max_batch_tokens,
@@ -89,7 +90,9 @@ class Server:
         self._in_progress = InProgress()
         access = Access(Tokens(settings.tokens) if settings.tokens else None)
         self._calls = Calls(access, (self._in_progress, *self.telemetry.of_calls))
-        self._credentials = _credentials(settings)
+        self._certificates = _certificates(settings)
+        if certificates := self._certificates:
+            self.telemetry.metrics.watch_certificate(lambda: certificates.expires)
         self.address = self.admin_address = ""
         self._lookups = Lookups()
         self._health = Health([LINKING, TERMINOLOGY])
@@ -126,7 +129,8 @@ class Server:
     async def bind(self) -> None:
         """Take both ports and begin to answer. Raises `InvalidInput` where a port is not to be had."""
         settings = self.settings
-        port = _bind(self._public, settings.host, settings.port, "--port", self._credentials)
+        credentials = self._certificates.credentials if self._certificates else None
+        port = _bind(self._public, settings.host, settings.port, "--port", credentials)
         self.address = _address(settings.host, port)
         admin_port = _bind(self._admin, LOOPBACK, settings.admin_port_beside(port), "--admin-port")
         self.admin_address = _address(LOOPBACK, admin_port)
@@ -154,6 +158,7 @@ class Server:
         self._lookups.close()
         self.batcher.close()
         self.telemetry.close()
+        gc.unfreeze()  # what `Bundles` froze: the process may go on without a server
 
 
 def _connection_options(settings: Settings) -> Sequence[tuple[str, int]]:
@@ -164,10 +169,10 @@ def _connection_options(settings: Settings) -> Sequence[tuple[str, int]]:
     )
 
 
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+def _certificates(settings: Settings) -> Certificates | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    return server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
 def _bind(

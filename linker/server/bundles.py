@@ -7,12 +7,14 @@ replaced stays open, so that the server can go back to it.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from linker.errors import BundleError, InvalidInput
+from linker.pipeline import CACHED
 from linker.server.calls import current_call
 from linker.server.errors import NotFit, NotReady, WrongBundle
 from linker.server.logs import log, log_problem
@@ -43,8 +45,15 @@ class Served:
 class Bundles:
     """The bundles by name; the first is the default. Belongs to one event loop."""
 
-    def __init__(self, paths: Mapping[str, Path], *, tell: Callable[[Sequence[tuple[str, str]]], object] = len) -> None:
-        """tell: is given name and digest of each bundle, whenever they change."""
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        *,
+        cached: int = CACHED,
+        tell: Callable[[Sequence[tuple[str, str]]], object] = len,
+    ) -> None:
+        """cached: mentions that each linker remembers. tell: is given name and digest of each bundle on a change."""
+        self._cached = cached
         self._tell = tell
         self._served = {name: Served(name, path) for name, path in paths.items()}
         self._stopped = False
@@ -91,7 +100,8 @@ class Bundles:
     async def open(self) -> None:
         """Open every bundle and serve it. Raises `BundleError` and its kinds."""
         for served in self._served.values():
-            served.serve(await _opened(served))
+            served.serve(await self._opened(served))
+        _settle()
         self._tell_digests()
 
     async def reload(self, name: str, digest: str = "") -> Served:
@@ -102,7 +112,7 @@ class Bundles:
         served = self.find(name)
         async with served.reloading:
             try:
-                snapshot = await _opened(served)
+                snapshot = await self._opened(served)
                 if digest and snapshot.digest != digest:
                     raise BundleError(f"{served.path}: its digest is {snapshot.digest}, not the one asked for")
             except BundleError as error:
@@ -123,6 +133,7 @@ class Bundles:
 
     def _replace(self, served: Served, snapshot: Snapshot) -> None:
         served.serve(snapshot)
+        _settle()
         log("bundle replaced", bundle=served.name, bundle_digest=snapshot.digest)
         self._tell_digests()
         self._announce()
@@ -131,6 +142,9 @@ class Bundles:
         """Take no more calls; those that have begun keep their snapshot."""
         self._stopped = True
         self._announce()
+
+    async def _opened(self, served: Served) -> Snapshot:
+        return await asyncio.get_running_loop().run_in_executor(None, _open, served.path, served.name, self._cached)
 
     def _tell_digests(self) -> None:
         self._tell([(served.name, served.snapshot.digest) for served in self.all if served.snapshot])
@@ -146,11 +160,14 @@ def check_digest(snapshot: Snapshot, digest: str, *, field: str) -> None:
         raise WrongBundle(f"{field}_digest is not the digest of the bundle served here, which is {snapshot.digest}")
 
 
-async def _opened(served: Served) -> Snapshot:
-    return await asyncio.get_running_loop().run_in_executor(None, _open, served.path, served.name)
+def _settle() -> None:
+    """Keep what lives as long as a bundle from the garbage collector: a full run over it held all threads for 50 ms."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
-def _open(path: Path, name: str) -> Snapshot:
-    snapshot = Snapshot.open(path, name=name)
+def _open(path: Path, name: str, cached: int) -> Snapshot:
+    snapshot = Snapshot.open(path, name=name, cached=cached)
     snapshot.try_out()
     return snapshot

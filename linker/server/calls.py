@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from time import perf_counter_ns, time_ns
 from typing import Protocol
 from uuid import uuid4
@@ -22,21 +22,23 @@ from google.protobuf.message import Message
 from linker.pipeline import Timings
 from linker.server.access import OPEN, Access, certificate_subject, check_scope
 from linker.server.logs import log_detail, log_error
+from linker.server.tokens import Key
 
 REQUEST_ID = "x-request-id"
+UNKNOWN = "/unknown/unknown"  # a method that the server does not have: its name is the client's, and may say anything
 TRACE_PARENT = "traceparent"
 # A UUID or a W3C trace id. Nothing freer: a client could put a name or a record number there, and logs would keep it.
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
-_COUNTED = ("mentions", "codings", "concept_ids")
+_COUNTED = ("mentions", "documents", "codings", "concept_ids")
 
 
 @dataclass(eq=False, slots=True)
 class Call:
     """What is known of a call.
 
-    client: `key:ID`, `certificate:SUBJECT`, both, or neither. items: mentions, codings or ids asked for, in all
-    messages of a stream. began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has any.
-    code: OK until it ends.
+    client: `key:ID`, `certificate:SUBJECT`, both, or neither. items: mentions, documents, codings or ids asked for,
+    in all messages of a stream. began_ns: since the epoch. stages: nanoseconds by stage of the work, where the call has
+    any. code: OK until it ends.
     """
 
     method: str
@@ -69,9 +71,8 @@ class Call:
 
     def worked(self, queue_ns: int, timings: Timings) -> None:
         """Add the time that work took, stage by stage."""
-        for stage, took in (("queue_ns", queue_ns), *asdict(timings).items()):
-            name = stage.removesuffix("_ns")
-            self.stages[name] = self.stages.get(name, 0) + took
+        for stage, took in (("queue", queue_ns), *timings.stages.items()):
+            self.stages[stage] = self.stages.get(stage, 0) + took
 
     def end(self) -> None:
         """Take the time."""
@@ -131,12 +132,18 @@ class Calls:
 
     def admit(self, call: Call, context: grpc.aio.ServicerContext) -> None:
         """Note who makes the call, whether or not they may. Raises `Unauthenticated` or `Forbidden`."""
-        if subject := certificate_subject(context):
-            call.client = f"certificate:{subject}"
+        key = self.identify(call, context)
+        if key is not None:
+            check_scope(call.method, key)
+
+    def identify(self, call: Call, context: grpc.aio.ServicerContext) -> Key | None:
+        """Note who makes the call. Their key, where one is asked for. Raises `Unauthenticated`."""
+        subject = certificate_subject(context)
+        call.client = f"certificate:{subject}" if subject else ""
         key = self._access.identify(call.method, context)
         if key is not None:
             call.client = f"{call.client} key:{key.key_id}".strip()
-            check_scope(call.method, key)
+        return key
 
     def _tell(self, what: str, call: Call) -> None:
         for observer in self._observers:

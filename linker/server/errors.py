@@ -5,6 +5,7 @@ LinkerError
     ├── Malformed         the bytes are not a message of the method's type
     ├── Unauthenticated   the call does not say who makes it, or not truly
     ├── Forbidden         whoever makes the call may not
+    ├── NoSuchMethod      the server does not have the method
     ├── WrongBundle       the client pinned another bundle than the one served
     ├── NotFit            a bundle that cannot take the place of the one served
     ├── NotReady          loading or draining
@@ -33,6 +34,10 @@ class Unauthenticated(ServerError):
 
 class Forbidden(ServerError):
     """Whoever makes the call may not make it."""
+
+
+class NoSuchMethod(ServerError):
+    """The server does not have the method."""
 
 
 class WrongBundle(ServerError):

@@ -1,38 +1,39 @@
-"""LinkingService: check the request, have it linked by the workers, and shape the answer."""
+"""LinkingService: check the request, have it done by the workers, and shape the answer."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from time import perf_counter_ns
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 
 from linker import limits
 from linker.errors import InvalidInput
-from linker.options import Options
 from linker.pipeline import Linker
 from linker.records import RerankMode
-from linker.requests import check_value_set, read_link_request
+from linker.requests import AnnotateRequest, LinkRequest, check_value_set, read_annotate_request, read_link_request
+from linker.server.annotating import Annotation
 from linker.server.batching import Batcher
 from linker.server.bundles import Bundles
 from linker.server.calls import current_call
-from linker.server.cost import request_cost, token_costs
+from linker.server.cost import annotate_request_cost, link_request_cost, token_costs
 from linker.server.errors import ResponseTooLarge
 from linker.server.lookups import Lookups
 from linker.server.snapshot import Snapshot
-from linker.server.streaming import LinkStream
-from linker.server.waiting import Linked
+from linker.server.streaming import Answer, BatchStream, Choose
+from linker.server.waiting import Admission
+from linker.server.work import LinkMentions
 from linker.v1 import linking_service_pb2 as linking
 from linker.v1 import linking_service_pb2_grpc
+from linker.v1.common_pb2 import Timing
 from linker.wire import timing_message
 
 Context: TypeAlias = grpc.aio.ServicerContext
-Choose = Callable[[str, str], Snapshot]  # name and digest of a bundle, as the client gave them
 
 
 class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
-    """Links mentions."""
+    """Links mentions, and finds them in documents."""
 
     def __init__(
         self, bundles: Bundles, batcher: Batcher, lookups: Lookups, *, in_flight: int, timeout_s: float
@@ -50,60 +51,106 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
 
     def StreamLinkMentions(  # noqa: N802
         self, requests: AsyncIterator[linking.StreamLinkMentionsRequest], context: Context
-    ) -> AsyncIterator[linking.StreamLinkMentionsResponse]:
+    ) -> AsyncIterator[Answer]:
         """See the proto."""
+        return self._stream(self._link, linking.StreamLinkMentionsResponse, requests, context)
 
-        async def link(request: linking.LinkMentionsRequest, choose: Choose) -> bytes:
-            return await self._link(request, context, choose)
+    async def AnnotateDocuments(  # noqa: N802
+        self, request: linking.AnnotateDocumentsRequest, context: Context
+    ) -> bytes:
+        """See the proto. Answers with the bytes of an AnnotateDocumentsResponse."""
+        return await self._annotate(request, context, self._choose)
 
-        return LinkStream(link, self._bundles, in_flight=self._in_flight).responses(requests)
+    def StreamAnnotateDocuments(  # noqa: N802
+        self, requests: AsyncIterator[linking.StreamAnnotateDocumentsRequest], context: Context
+    ) -> AsyncIterator[Answer]:
+        """See the proto."""
+        return self._stream(self._annotate, linking.StreamAnnotateDocumentsResponse, requests, context)
+
+    def _stream(
+        self,
+        respond: Callable[[Any, Context, Choose], Awaitable[bytes]],
+        answer: type[Answer],
+        requests: AsyncIterator[Any],
+        context: Context,
+    ) -> AsyncIterator[Answer]:
+        async def in_context(request: Any, choose: Choose) -> bytes:
+            return await respond(request, context, choose)
+
+        return BatchStream(in_context, answer, self._bundles, in_flight=self._in_flight).responses(requests)
+
+    async def _link(self, request: linking.LinkMentionsRequest, context: Context, choose: Choose) -> bytes:
+        arrived_ns = perf_counter_ns()
+        self._check_room(link_request_cost(request))
+        checked = read_link_request(request)
+        snapshot = await self._snapshot(checked, request.options, context, choose)
+        reranked = snapshot.linker.bundle.reranker is not None and checked.options.rerank is RerankMode.ALWAYS
+        costs = token_costs(checked.mentions, reranked=reranked)
+        with self._batcher.admitted(sum(costs), timeout_s=self._timeout(context)) as admission:
+            job = LinkMentions(snapshot.linker, checked.options)
+            items = list(zip(checked.mentions, checked.ids, strict=True))
+            results = await self._batcher.run(job, items, costs, admission)
+        rest = linking.LinkMentionsResponse(provenance=snapshot.provenance, timing=_timing(admission, arrived_ns))
+        # The bytes of a protobuf message's parts, one after the other, are the bytes of the whole.
+        return _sized(b"".join((*results, rest.SerializeToString())), "fewer mentions at a time")
+
+    async def _annotate(self, request: linking.AnnotateDocumentsRequest, context: Context, choose: Choose) -> bytes:
+        arrived_ns, cost = perf_counter_ns(), annotate_request_cost(request)
+        self._check_room(cost)
+        # Four megabytes of text take longer to check than the event loop has.
+        checked = await self._lookups.run(lambda: read_annotate_request(request), timeout_s=self._timeout(context))
+        snapshot = await self._snapshot(checked, request.options, context, choose)
+        with self._batcher.admitted(cost, timeout_s=self._timeout(context)) as admission:
+            results = await Annotation(checked, snapshot.annotator, self._batcher, admission).results()
+        response = linking.AnnotateDocumentsResponse(
+            results=results, provenance=snapshot.provenance, timing=_timing(admission, arrived_ns)
+        )
+        return _sized(response.SerializeToString(), "fewer or shorter documents at a time")
+
+    def _check_room(self, cost: int) -> None:
+        """First of all, since a refusal has to cost less than an answer. Raises `Busy`."""
+        if not self._bundles.stopped:  # else another server is to be tried at once, and `choose` says so
+            self._batcher.check_room(cost)
 
     def _choose(self, name: str, digest: str) -> Snapshot:
         return self._bundles.get(name, digest, field="options.bundle")
 
-    async def _link(self, request: linking.LinkMentionsRequest, context: Context, choose: Choose) -> bytes:
-        arrived_ns = perf_counter_ns()
-        if not self._bundles.stopped:  # else another server is to be tried at once, and `choose` says so
-            self._batcher.check_room(request_cost(request))  # first of all: a refusal has to cost less than an answer
-        checked = read_link_request(request)
+    async def _snapshot(
+        self, checked: LinkRequest | AnnotateRequest, sent: linking.LinkingOptions, context: Context, choose: Choose
+    ) -> Snapshot:
+        """What to answer from, once it has understood the options."""
         snapshot = choose(checked.bundle, checked.bundle_digest)
-        remaining = context.time_remaining()
-        timeout_s = self._timeout_s if remaining is None else remaining
-        bundle = snapshot.linker.bundle
-        bundle.terminology.known_vocabularies(checked.options.codes, field="options.codes")
+        snapshot.linker.bundle.terminology.known_vocabularies(checked.options.codes, field="options.codes")
         if checked.options.value_set:
             await self._lookups.run(
-                lambda: _check_value_set(snapshot.linker, checked.options, request.options.value_set),
-                timeout_s=timeout_s,
+                lambda: _check_value_set(snapshot.linker, checked, sent.value_set), timeout_s=self._timeout(context)
             )
-        reranked = bundle.reranker is not None and checked.options.rerank is RerankMode.ALWAYS
-        linked = await self._batcher.link(
-            snapshot.linker,
-            checked.mentions,
-            checked.options,
-            ids=checked.ids,
-            tokens=token_costs(checked.mentions, reranked=reranked),
-            timeout_s=timeout_s,
-        )
-        if call := current_call():
-            call.worked(linked.queue_ns, linked.timings)
-        return _response_bytes(linked, snapshot, arrived_ns)
+        return snapshot
+
+    def _timeout(self, context: Context) -> float:
+        remaining: float | None = context.time_remaining()
+        return self._timeout_s if remaining is None else remaining
 
 
-def _check_value_set(linker: Linker, options: Options, value_set: Sequence[str]) -> None:
+def _check_value_set(linker: Linker, checked: LinkRequest | AnnotateRequest, sent: Sequence[str]) -> None:
     """Raises `InvalidRequest` with the places of ids that are unknown; else the linker has understood the value set."""
     try:
-        linker.check(options)
+        linker.check(checked.options)
     except InvalidInput:
-        check_value_set(value_set, linker.bundle.terminology)
+        check_value_set(sent, linker.bundle.terminology)
         raise
 
 
-def _response_bytes(linked: Linked, snapshot: Snapshot, arrived_ns: int) -> bytes:
-    timing = timing_message(linked.timings, queue_ns=linked.queue_ns, total_ns=perf_counter_ns() - arrived_ns)
-    rest = linking.LinkMentionsResponse(provenance=snapshot.provenance, timing=timing)
-    response: bytes = linked.results + rest.SerializeToString()
+def _timing(admission: Admission, arrived_ns: int) -> Timing:
+    """Tells the call of it, too."""
+    if call := current_call():
+        call.worked(admission.queue_ns, admission.timings)
+    total_ns = perf_counter_ns() - arrived_ns
+    return timing_message(admission.timings, queue_ns=admission.queue_ns, total_ns=total_ns)
+
+
+def _sized(response: bytes, less: str) -> bytes:
     if len(response) > limits.MAX_MESSAGE_BYTES:
         message = f"the response has {len(response):,} bytes and may have {limits.MAX_MESSAGE_BYTES:,}"
-        raise ResponseTooLarge(f"{message}; ask for fewer mentions at a time, or a smaller options.top_k")
+        raise ResponseTooLarge(f"{message}; ask for {less}, or a smaller options.top_k")
     return response

@@ -27,7 +27,7 @@ from linker.server.calls import Call
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 MENTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
-STAGES = ("queue", "encode", "search", "rerank", "decide")
+STAGES = ("queue", "detect", "encode", "search", "rerank", "decide")
 
 
 class Metrics:
@@ -47,7 +47,7 @@ class Metrics:
             registry=registry,
         )
         self._items = Counter(
-            "linker_items", "Mentions, codings and ids asked for in calls.", ["method"], registry=registry
+            "linker_items", "Mentions, documents, codings and ids asked for in calls.", ["method"], registry=registry
         )
         self._stages = Histogram(
             "linker_stage_seconds",
@@ -57,12 +57,15 @@ class Metrics:
             registry=registry,
         )
         self._batch_mentions = Histogram(
-            "linker_batch_mentions", "Mentions of a batch.", buckets=MENTIONS, registry=registry
+            "linker_batch_mentions", "Mentions of a batch that links.", buckets=MENTIONS, registry=registry
         )
         self._batch_tokens = Histogram("linker_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry)
         self._linked = Counter("linker_mentions_linked", "Mentions that were linked.", registry=registry)
         self._reranked = Counter(
             "linker_mentions_reranked", "Mentions that the cross-encoder scored.", registry=registry
+        )
+        self._cached = Counter(
+            "linker_mentions_cached", "Mentions whose candidates were remembered.", registry=registry
         )
         self._expired = Counter(
             "linker_mentions_expired", "Mentions left out: the deadline of their call had passed.", registry=registry
@@ -83,6 +86,12 @@ class Metrics:
         self._queue_limit = Gauge("linker_queue_tokens_limit", "Tokens that may wait.", registry=registry)
         self._bundle = Gauge(
             "linker_bundle_info", "The bundles served now: always 1.", ["bundle", "digest"], registry=registry
+        )
+        self._certificate = Gauge(
+            "linker_tls_certificate_expiry_timestamp_seconds",
+            "When a certificate expires; without TLS there is none.",
+            ["certificate"],
+            registry=registry,
         )
         for stage in STAGES:
             self._stages.labels(stage)
@@ -117,17 +126,19 @@ class Metrics:
 
     def batch_formed(self, *, mentions: int, tokens: int, waited_s: Sequence[float]) -> None:
         """See `Observer`."""
-        self._batch_mentions.observe(mentions)
+        if mentions:
+            self._batch_mentions.observe(mentions)
         self._batch_tokens.observe(tokens)
         for waited in waited_s:
             self._stages.labels("queue").observe(waited)
 
-    def batch_linked(self, *, mentions: int, reranked: int, timings: Timings) -> None:
+    def batch_done(self, *, mentions: int, reranked: int, timings: Timings) -> None:
         """See `Observer`."""
         self._linked.inc(mentions)
         self._reranked.inc(reranked)
-        for stage in STAGES[1:]:
-            self._stages.labels(stage).observe(getattr(timings, f"{stage}_ns") / 1e9)
+        self._cached.inc(timings.cached)
+        for stage, took in timings.stages.items():
+            self._stages.labels(stage).observe(took / 1e9)
 
     def batch_failed(self, *, mentions: int) -> None:
         """See `Observer`."""
@@ -139,6 +150,10 @@ class Metrics:
         """Ask `waiting` for the tokens that wait, of which there may be `limit`."""
         self._queue.set_function(waiting)
         self._queue_limit.set(limit)
+
+    def watch_certificate(self, expires: Callable[[], float]) -> None:
+        """Ask `expires` for the time at which the server's certificate does, in seconds since the epoch."""
+        self._certificate.labels("server").set_function(expires)
 
     def show_bundles(self, bundles: Iterable[tuple[str, str]]) -> None:
         """The bundles served from now on: name and digest of each."""

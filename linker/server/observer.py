@@ -23,8 +23,8 @@ class Observer(Protocol):
     def batch_formed(self, *, mentions: int, tokens: int, waited_s: Sequence[float]) -> None:
         """A worker took a batch. waited_s: how long each call that now has its first turn had waited."""
 
-    def batch_linked(self, *, mentions: int, reranked: int, timings: Timings) -> None:
-        """A batch was linked. reranked: how many of its mentions the cross-encoder scored."""
+    def batch_done(self, *, mentions: int, reranked: int, timings: Timings) -> None:
+        """A batch was done; 0 mentions where none was linked. reranked: those that the cross-encoder scored."""
 
     def batch_failed(self, *, mentions: int) -> None:
         """So many mentions could not be linked: a bug."""
@@ -45,7 +45,7 @@ class Unobserved:
     def batch_formed(self, *, mentions: int, tokens: int, waited_s: Sequence[float]) -> None:
         """See `Observer`."""
 
-    def batch_linked(self, *, mentions: int, reranked: int, timings: Timings) -> None:
+    def batch_done(self, *, mentions: int, reranked: int, timings: Timings) -> None:
         """See `Observer`."""
 
     def batch_failed(self, *, mentions: int) -> None:

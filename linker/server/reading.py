@@ -22,6 +22,7 @@ from linker.server.errors import ResponseTooLarge
 from linker.server.lookups import Lookups
 from linker.server.paging import read_token, write_token
 from linker.server.snapshot import Snapshot
+from linker.server.work import LinkMentions
 from linker.surface import normalise
 from linker.terminology import Terminology
 from linker.v1 import terminology_service_pb2 as terminology
@@ -101,19 +102,14 @@ class TerminologyServicer(terminology_service_pb2_grpc.TerminologyServiceService
         begin = read_token(request.page_token, **where)[1] if request.page_token else 0
         end = min(begin + size, limits.MAX_FUZZY)
         mention = Mention(request.query)
-        linked = await self._batcher.link(
-            snapshot.linker,
-            [mention],
-            Options(
-                top_k=min(end + 1, limits.MAX_FUZZY),
-                rerank=RerankMode.NEVER,
-                display_language=request.display_language,
-            ),
-            ids=[""],
-            tokens=token_costs([mention]),
-            timeout_s=self._timeout(context),
+        options = Options(
+            top_k=min(end + 1, limits.MAX_FUZZY), rerank=RerankMode.NEVER, display_language=request.display_language
         )
-        [result] = LinkMentionsResponse.FromString(linked.results).results
+        costs = token_costs([mention])
+        with self._batcher.admitted(sum(costs), timeout_s=self._timeout(context)) as admission:
+            job = LinkMentions(snapshot.linker, options)
+            [linked] = await self._batcher.run(job, [(mention, "")], costs, admission)
+        [result] = LinkMentionsResponse.FromString(linked).results
         found = result.match.candidates or result.no_match.candidates
         return terminology.SearchConceptsResponse(
             concepts=[candidate.concept for candidate in found[begin:end]],

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from linker.errors import InvalidInput
+from linker.pipeline import CACHED
 
 LOOPBACK = "127.0.0.1"
 
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     max_metadata_bytes: headers of a call; max_concurrent_streams: calls of one connection; max_connections: of
     a port; one more is closed at once.
     max_queued_tokens, max_batch_tokens: see `linker.server.batching`; max_in_flight_batches: of one stream.
+    cached_mentions: candidates of so many are remembered, 0 for none; see `linker.pipeline.Linker`.
     default_timeout_s: deadline of calls that come without one. max_connection_age_s: then clients are asked to connect
     anew, so that they spread over servers that were added; calls end where they are. keepalive_time_s,
     keepalive_timeout_s: a connection on which nothing came for so long is pinged, and closed where no answer comes.
@@ -60,6 +62,7 @@ class Settings(BaseSettings):
     max_queued_tokens: int = Field(default=131_072, ge=1)
     max_batch_tokens: int = Field(default=128, ge=1, le=65_536)
     max_in_flight_batches: int = Field(default=8, ge=1, le=1024)
+    cached_mentions: int = Field(default=CACHED, ge=0)
     default_timeout_s: float = Field(default=60.0, gt=0)
     max_connection_age_s: float = Field(default=1800.0, gt=0)
     keepalive_time_s: float = Field(default=60.0, ge=1)

@@ -21,13 +21,13 @@ from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from linker.errors import InvalidInput, NotFound
-from linker.requests import InvalidRequest
-from linker.server.calls import Call, Calls
+from linker.server.calls import UNKNOWN, Call, Calls
 from linker.server.errors import (
     Busy,
     Expired,
     Forbidden,
     Malformed,
+    NoSuchMethod,
     NotFit,
     NotReady,
     ResponseTooLarge,
@@ -35,6 +35,7 @@ from linker.server.errors import (
     WrongBundle,
 )
 from linker.server.logs import log_error
+from linker.violations import InvalidRequest
 
 INTERNAL = "internal error; the server's log says where"
 MALFORMED = "the request is not a message of the type this method takes"
@@ -45,6 +46,7 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (Malformed, grpc.StatusCode.INVALID_ARGUMENT),
     (Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
     (Forbidden, grpc.StatusCode.PERMISSION_DENIED),
+    (NoSuchMethod, grpc.StatusCode.UNIMPLEMENTED),
     (NotFound, grpc.StatusCode.NOT_FOUND),
     (WrongBundle, grpc.StatusCode.FAILED_PRECONDITION),
     (NotFit, grpc.StatusCode.FAILED_PRECONDITION),
@@ -87,6 +89,15 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome(code, str(error), _details(error))
 
 
+def status_of(error: BaseException, event: str) -> bytes:
+    """The bytes of a google.rpc.Status, and so of a BatchError, for what failed within a call. A bug is logged."""
+    outcome = outcome_of(error)
+    if outcome.code is grpc.StatusCode.INTERNAL:
+        log_error(event, error)
+    status: bytes = outcome.status.SerializeToString()
+    return status
+
+
 def _details(error: BaseException) -> tuple[Message, ...]:
     if isinstance(error, InvalidRequest):
         violations = [BadRequest.FieldViolation(field=v.field, description=v.description) for v in error.violations]
@@ -112,12 +123,12 @@ class Shield(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler | None:
-        """The handler of a method, shielded; None where there is no such method, which gRPC then says."""
+        """The handler of a method, shielded; one that says so where there is no such method."""
         method = handler_call_details.method
         if method not in self._shielded:
             handler = await continuation(handler_call_details)
             if handler is None:
-                return None
+                return _unknown(self._calls)
             self._shielded[method] = shielded(handler, method, self._calls)
         return self._shielded[method]
 
@@ -133,7 +144,7 @@ def shielded(handler: grpc.RpcMethodHandler, method: str, calls: Calls) -> grpc.
         wrapped = _stream(handler.unary_stream, _parsed_one(handler.request_deserializer), method, calls)
         return grpc.unary_stream_rpc_method_handler(wrapped, response_serializer=handler.response_serializer)
     if handler.stream_stream:
-        wrapped = _stream(handler.stream_stream, _parsed_all(handler.request_deserializer), method, calls)
+        wrapped = _stream(handler.stream_stream, _parsed_all(handler.request_deserializer, calls), method, calls)
         return grpc.stream_stream_rpc_method_handler(wrapped, response_serializer=handler.response_serializer)
     raise TypeError(f"{method}: a stream of requests with one response is not shielded; add it here")
 
@@ -162,13 +173,13 @@ def _unary(handler: grpc.RpcMethodHandler, method: str, calls: Calls) -> Callabl
 
 
 def _stream(
-    respond: Callable[..., Any], parsed: Callable[[Any, Call], Any], method: str, calls: Calls
+    respond: Callable[..., Any], parsed: Callable[[Any, Call, Context], Any], method: str, calls: Calls
 ) -> Callable[[Any, Context], AsyncIterator[Any]]:
     async def shielded_stream(raw: Any, context: Context) -> AsyncIterator[Any]:
         with calls.answering(method, context) as call:
             try:
                 calls.admit(call, context)
-                async with aclosing(respond(parsed(raw, call), context)) as responses:
+                async with aclosing(respond(parsed(raw, call, context), context)) as responses:
                     async for response in responses:
                         yield response
             except (Exception, asyncio.CancelledError) as error:
@@ -178,6 +189,21 @@ def _stream(
         await context.abort(outcome.code, outcome.text, (*call.trailers, *outcome.trailers))
 
     return shielded_stream
+
+
+def _unknown(calls: Calls) -> grpc.RpcMethodHandler:
+    """The handler of every method that the server does not have: such calls are told of as others are."""
+
+    async def refuse(_: Any, context: Context) -> None:
+        with calls.answering(UNKNOWN, context) as call:
+            try:
+                calls.identify(call, context)
+                raise NoSuchMethod("this server has no such method")
+            except (Exception, asyncio.CancelledError) as error:
+                outcome = _ended(error, call)
+        await context.abort(outcome.code, outcome.text, call.trailers)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _ended(error: BaseException, call: Call) -> Outcome:
@@ -201,13 +227,14 @@ def _parsed(raw: bytes, parse: Parse, call: Call) -> Any:
     return request
 
 
-def _parsed_one(parse: Parse) -> Callable[[bytes, Call], Any]:
-    return lambda raw, call: _parsed(raw, parse, call)
+def _parsed_one(parse: Parse) -> Callable[[bytes, Call, Context], Any]:
+    return lambda raw, call, _: _parsed(raw, parse, call)
 
 
-def _parsed_all(parse: Parse) -> Callable[[AsyncIterator[bytes], Call], AsyncIterator[Any]]:
-    async def messages(raws: AsyncIterator[bytes], call: Call) -> AsyncIterator[Any]:
+def _parsed_all(parse: Parse, calls: Calls) -> Callable[[AsyncIterator[bytes], Call, Context], AsyncIterator[Any]]:
+    async def messages(raws: AsyncIterator[bytes], call: Call, context: Context) -> AsyncIterator[Any]:
         async for raw in raws:
+            calls.admit(call, context)  # again: a token that was revoked meanwhile ends the stream
             yield _parsed(raw, parse, call)
 
     return messages

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from linker.annotation import Annotator
 from linker.errors import BundleError
 from linker.options import Options
-from linker.pipeline import Linker
+from linker.pipeline import CACHED, Linker
 from linker.records import RerankMode
 from linker.surface import normalise
 from linker.terminology import Terminology
@@ -22,15 +23,23 @@ WARM_UP = 32  # names, spread over the bundle, that are linked before anyone's a
 class Snapshot:
     """An opened bundle, and what every answer from it says of its origin. Safe to share between threads."""
 
-    linker: Linker
+    annotator: Annotator
     provenance: Provenance
 
     @classmethod
-    def open(cls, path: Path, *, name: str = "") -> Snapshot:
-        """Verify and open the bundle at `path`, to be served as `name`. Raises `BundleError` and its kinds."""
+    def open(cls, path: Path, *, name: str = "", cached: int = CACHED) -> Snapshot:
+        """Verify and open the bundle at `path`, to be served as `name`, its linker remembering `cached` mentions.
+
+        Raises `BundleError` and its kinds.
+        """
         # One worker: batches run side by side, so a batch has no need of threads of its own.
-        linker = Linker.open(path, workers=1)
-        return cls(linker, provenance_message(linker.bundle, version("medlinker"), name=name))
+        linker = Linker.open(path, workers=1, cached=cached)
+        return cls(Annotator(linker), provenance_message(linker.bundle, version("medlinker"), name=name))
+
+    @property
+    def linker(self) -> Linker:
+        """What links."""
+        return self.annotator.linker
 
     @property
     def digest(self) -> str:
@@ -38,7 +47,7 @@ class Snapshot:
         return self.linker.bundle.digest
 
     def try_out(self) -> None:
-        """Link a few names with all there is, so that the first callers do not wait for what is loaded on first use.
+        """Find and link a few names with all there is: the first callers do not wait for what is loaded on first use.
 
         Raises `BundleError` unless a name that belongs to one concept is linked to it.
         """
@@ -52,6 +61,7 @@ class Snapshot:
         step = max(1, terminology.name_count // WARM_UP)
         names = [terminology.name(row) for row in range(0, terminology.name_count, step)]
         self.linker.link(names[:WARM_UP], Options(rerank=RerankMode.ALWAYS))
+        self.annotator.annotate(names[:WARM_UP])
 
 
 def _canary(terminology: Terminology) -> tuple[str, str]:

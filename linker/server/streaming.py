@@ -9,37 +9,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-
-import grpc
+from typing import Any, TypeAlias
 
 from linker.server.bundles import Bundles, check_digest
-from linker.server.logs import log_error
-from linker.server.shield import outcome_of
+from linker.server.shield import status_of
 from linker.server.snapshot import Snapshot
 from linker.v1 import linking_service_pb2 as linking
 
-_Link = Callable[[linking.LinkMentionsRequest, Callable[[str, str], Snapshot]], Awaitable[bytes]]
+Choose = Callable[[str, str], Snapshot]  # name and digest of a bundle, as the client gave them
+Answer: TypeAlias = linking.StreamLinkMentionsResponse | linking.StreamAnnotateDocumentsResponse
 _BUNDLE = "options.bundle"
 
 
-class LinkStream:
+class BatchStream:
     """See the module."""
 
-    def __init__(self, link: _Link, bundles: Bundles, *, in_flight: int) -> None:
-        """link: the bytes of a LinkMentionsResponse to a request; it is told how to choose a snapshot.
+    def __init__(
+        self,
+        respond: Callable[[Any, Choose], Awaitable[bytes]],
+        answer: type[Answer],
+        bundles: Bundles,
+        *,
+        in_flight: int,
+    ) -> None:
+        """respond: the bytes of the response to the request in a batch; it is told how to choose a snapshot.
 
-        in_flight: batches read and not answered, at most.
+        answer: what holds it on the stream. in_flight: batches read and not answered, at most.
         """
-        self._link = link
+        self._respond = respond
+        self._new_answer = answer
         self._bundles = bundles
         self._room = asyncio.Semaphore(in_flight)
         self._used: dict[str, Snapshot] = {}
-        self._answers: asyncio.Queue[linking.StreamLinkMentionsResponse | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
         self._batches: set[asyncio.Task[None]] = set()
 
-    async def responses(
-        self, requests: AsyncIterator[linking.StreamLinkMentionsRequest]
-    ) -> AsyncIterator[linking.StreamLinkMentionsResponse]:
+    async def responses(self, requests: AsyncIterator[Any]) -> AsyncIterator[Answer]:
         """One for each batch that was read, and go_away where the stream leaves. Raises what reading raises."""
         working = asyncio.create_task(self._work(requests))
         try:
@@ -51,7 +56,7 @@ class LinkStream:
         finally:
             await _end(working, *self._batches)
 
-    async def _work(self, requests: AsyncIterator[linking.StreamLinkMentionsRequest]) -> None:
+    async def _work(self, requests: AsyncIterator[Any]) -> None:
         reading = asyncio.create_task(self._read(requests))
         leaving = asyncio.create_task(self._leave())
         try:
@@ -64,7 +69,7 @@ class LinkStream:
             await _end(reading, leaving)
             self._answers.put_nowait(None)
 
-    async def _read(self, requests: AsyncIterator[linking.StreamLinkMentionsRequest]) -> None:
+    async def _read(self, requests: AsyncIterator[Any]) -> None:
         await self._room.acquire()
         async for request in requests:
             batch = asyncio.create_task(self._answer(request))
@@ -77,17 +82,17 @@ class LinkStream:
             await self._bundles.changed()
         stopping = self._bundles.stopped
         reason = linking.GO_AWAY_REASON_STOPPING if stopping else linking.GO_AWAY_REASON_RELOADED
-        self._answers.put_nowait(linking.StreamLinkMentionsResponse(go_away=linking.GoAway(reason=reason)))
+        self._answers.put_nowait(self._new_answer(go_away=linking.GoAway(reason=reason)))
 
-    async def _answer(self, request: linking.StreamLinkMentionsRequest) -> None:
-        answer = linking.StreamLinkMentionsResponse(batch_id=request.batch_id)
+    async def _answer(self, request: Any) -> None:
+        answer = self._new_answer(batch_id=request.batch_id)
         try:
-            answer.response.ParseFromString(await self._link(request.request, self._choose))
+            answer.response.ParseFromString(await self._respond(request.request, self._choose))
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
-            answer.error.ParseFromString(_status(error))
+            answer.error.ParseFromString(status_of(error, "batch failed"))
         self._answers.put_nowait(answer)
 
     def _choose(self, name: str, digest: str) -> Snapshot:
@@ -95,15 +100,6 @@ class LinkStream:
             self._used[name] = self._bundles.get(name, field=_BUNDLE)
         check_digest(self._used[name], digest, field=_BUNDLE)
         return self._used[name]
-
-
-def _status(error: BaseException) -> bytes:
-    """The bytes of a google.rpc.Status, and so of a BatchError, for an error."""
-    outcome = outcome_of(error)
-    if outcome.code is grpc.StatusCode.INTERNAL:
-        log_error("batch failed", error)
-    status: bytes = outcome.status.SerializeToString()
-    return status
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlinker/v1/admin_service.proto\x12\tlinker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x98\x02\n\x06Limits\x12 \n\x18max_mentions_per_request\x18\x01 \x01(\x05\x12\x1a\n\x12max_mention_length\x18\x02 \x01(\x05\x12\x1a\n\x12max_context_length\x18\x03 \x01(\x05\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x03\x12\x11\n\tmax_top_k\x18\x05 \x01(\x05\x12\x19\n\x11max_queued_tokens\x18\x06 \x01(\x05\x12\x18\n\x10max_batch_tokens\x18\x07 \x01(\x05\x12\x1d\n\x15max_in_flight_batches\x18\x08 \x01(\x05\x12\x32\n\x0f\x64\x65\x66\x61ult_timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\xc5\x02\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nis_default\x18\x02 \x01(\x08\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.linker.v1.BundleState\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12.\n\nserve_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fprevious_digest\x18\x06 \x01(\t\x12\x14\n\x0creload_error\x18\x07 \x01(\t\x12\x15\n\rconcept_count\x18\x08 \x01(\x03\x12\x12\n\nname_count\x18\t \x01(\x03\x12\x11\n\tlanguages\x18\n \x03(\t\x12!\n\x07\x65ncoder\x18\x0b \x01(\x0b\x32\x10.linker.v1.Model\x12\"\n\x08reranker\x18\x0c \x01(\x0b\x32\x10.linker.v1.Model\"\xf9\x01\n\x15GetServerInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x06limits\x18\x04 \x01(\x0b\x32\x11.linker.v1.Limits\x12\"\n\x07\x62undles\x18\x05 \x03(\x0b\x32\x11.linker.v1.Bundle\x12\x0f\n\x07workers\x18\x06 \x01(\x05\x12\x15\n\rqueued_tokens\x18\x07 \x01(\x05\"\x14\n\x12ListBundlesRequest\"9\n\x13ListBundlesResponse\x12\"\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x11.linker.v1.Bundle\"<\n\x13ReloadBundleRequest\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x15\n\rbundle_digest\x18\x02 \x01(\t\"9\n\x14ReloadBundleResponse\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.linker.v1.Bundle\"\'\n\x15RollBackBundleRequest\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\";\n\x16RollBackBundleResponse\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.linker.v1.Bundle*_\n\x0b\x42undleState\x12\x1c\n\x18\x42UNDLE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UNDLE_STATE_LOADING\x10\x01\x12\x18\n\x14\x42UNDLE_STATE_SERVING\x10\x02\x32\xe7\x02\n\x0c\x41\x64minService\x12W\n\rGetServerInfo\x12\x1f.linker.v1.GetServerInfoRequest\x1a .linker.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12Q\n\x0bListBundles\x12\x1d.linker.v1.ListBundlesRequest\x1a\x1e.linker.v1.ListBundlesResponse\"\x03\x90\x02\x01\x12T\n\x0cReloadBundle\x12\x1e.linker.v1.ReloadBundleRequest\x1a\x1f.linker.v1.ReloadBundleResponse\"\x03\x90\x02\x02\x12U\n\x0eRollBackBundle\x12 .linker.v1.RollBackBundleRequest\x1a!.linker.v1.RollBackBundleResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlinker/v1/admin_service.proto\x12\tlinker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xd8\x02\n\x06Limits\x12 \n\x18max_mentions_per_request\x18\x01 \x01(\x05\x12\x1a\n\x12max_mention_length\x18\x02 \x01(\x05\x12\x1a\n\x12max_context_length\x18\x03 \x01(\x05\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x03\x12\x11\n\tmax_top_k\x18\x05 \x01(\x05\x12\x19\n\x11max_queued_tokens\x18\x06 \x01(\x05\x12\x18\n\x10max_batch_tokens\x18\x07 \x01(\x05\x12\x1d\n\x15max_in_flight_batches\x18\x08 \x01(\x05\x12\x32\n\x0f\x64\x65\x66\x61ult_timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x19max_documents_per_request\x18\n \x01(\x05\x12\x1b\n\x13max_document_length\x18\x0b \x01(\x05\"%\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\xc5\x02\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nis_default\x18\x02 \x01(\x08\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.linker.v1.BundleState\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12.\n\nserve_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fprevious_digest\x18\x06 \x01(\t\x12\x14\n\x0creload_error\x18\x07 \x01(\t\x12\x15\n\rconcept_count\x18\x08 \x01(\x03\x12\x12\n\nname_count\x18\t \x01(\x03\x12\x11\n\tlanguages\x18\n \x03(\t\x12!\n\x07\x65ncoder\x18\x0b \x01(\x0b\x32\x10.linker.v1.Model\x12\"\n\x08reranker\x18\x0c \x01(\x0b\x32\x10.linker.v1.Model\"\xf9\x01\n\x15GetServerInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x06limits\x18\x04 \x01(\x0b\x32\x11.linker.v1.Limits\x12\"\n\x07\x62undles\x18\x05 \x03(\x0b\x32\x11.linker.v1.Bundle\x12\x0f\n\x07workers\x18\x06 \x01(\x05\x12\x15\n\rqueued_tokens\x18\x07 \x01(\x05\"\x14\n\x12ListBundlesRequest\"9\n\x13ListBundlesResponse\x12\"\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x11.linker.v1.Bundle\"<\n\x13ReloadBundleRequest\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x15\n\rbundle_digest\x18\x02 \x01(\t\"9\n\x14ReloadBundleResponse\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.linker.v1.Bundle\"\'\n\x15RollBackBundleRequest\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\";\n\x16RollBackBundleResponse\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.linker.v1.Bundle*_\n\x0b\x42undleState\x12\x1c\n\x18\x42UNDLE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UNDLE_STATE_LOADING\x10\x01\x12\x18\n\x14\x42UNDLE_STATE_SERVING\x10\x02\x32\xe7\x02\n\x0c\x41\x64minService\x12W\n\rGetServerInfo\x12\x1f.linker.v1.GetServerInfoRequest\x1a .linker.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12Q\n\x0bListBundles\x12\x1d.linker.v1.ListBundlesRequest\x1a\x1e.linker.v1.ListBundlesResponse\"\x03\x90\x02\x01\x12T\n\x0cReloadBundle\x12\x1e.linker.v1.ReloadBundleRequest\x1a\x1f.linker.v1.ReloadBundleResponse\"\x03\x90\x02\x02\x12U\n\x0eRollBackBundle\x12 .linker.v1.RollBackBundleRequest\x1a!.linker.v1.RollBackBundleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,30 +39,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINSERVICE'].methods_by_name['ListBundles']._serialized_options = b'\220\002\001'
   _globals['_ADMINSERVICE'].methods_by_name['ReloadBundle']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['ReloadBundle']._serialized_options = b'\220\002\002'
-  _globals['_BUNDLESTATE']._serialized_start=1339
-  _globals['_BUNDLESTATE']._serialized_end=1434
+  _globals['_BUNDLESTATE']._serialized_start=1403
+  _globals['_BUNDLESTATE']._serialized_end=1498
   _globals['_GETSERVERINFOREQUEST']._serialized_start=109
   _globals['_GETSERVERINFOREQUEST']._serialized_end=131
   _globals['_LIMITS']._serialized_start=134
-  _globals['_LIMITS']._serialized_end=414
-  _globals['_MODEL']._serialized_start=416
-  _globals['_MODEL']._serialized_end=453
-  _globals['_BUNDLE']._serialized_start=456
-  _globals['_BUNDLE']._serialized_end=781
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=784
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=1033
-  _globals['_LISTBUNDLESREQUEST']._serialized_start=1035
-  _globals['_LISTBUNDLESREQUEST']._serialized_end=1055
-  _globals['_LISTBUNDLESRESPONSE']._serialized_start=1057
-  _globals['_LISTBUNDLESRESPONSE']._serialized_end=1114
-  _globals['_RELOADBUNDLEREQUEST']._serialized_start=1116
-  _globals['_RELOADBUNDLEREQUEST']._serialized_end=1176
-  _globals['_RELOADBUNDLERESPONSE']._serialized_start=1178
-  _globals['_RELOADBUNDLERESPONSE']._serialized_end=1235
-  _globals['_ROLLBACKBUNDLEREQUEST']._serialized_start=1237
-  _globals['_ROLLBACKBUNDLEREQUEST']._serialized_end=1276
-  _globals['_ROLLBACKBUNDLERESPONSE']._serialized_start=1278
-  _globals['_ROLLBACKBUNDLERESPONSE']._serialized_end=1337
-  _globals['_ADMINSERVICE']._serialized_start=1437
-  _globals['_ADMINSERVICE']._serialized_end=1796
+  _globals['_LIMITS']._serialized_end=478
+  _globals['_MODEL']._serialized_start=480
+  _globals['_MODEL']._serialized_end=517
+  _globals['_BUNDLE']._serialized_start=520
+  _globals['_BUNDLE']._serialized_end=845
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=848
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=1097
+  _globals['_LISTBUNDLESREQUEST']._serialized_start=1099
+  _globals['_LISTBUNDLESREQUEST']._serialized_end=1119
+  _globals['_LISTBUNDLESRESPONSE']._serialized_start=1121
+  _globals['_LISTBUNDLESRESPONSE']._serialized_end=1178
+  _globals['_RELOADBUNDLEREQUEST']._serialized_start=1180
+  _globals['_RELOADBUNDLEREQUEST']._serialized_end=1240
+  _globals['_RELOADBUNDLERESPONSE']._serialized_start=1242
+  _globals['_RELOADBUNDLERESPONSE']._serialized_end=1299
+  _globals['_ROLLBACKBUNDLEREQUEST']._serialized_start=1301
+  _globals['_ROLLBACKBUNDLEREQUEST']._serialized_end=1340
+  _globals['_ROLLBACKBUNDLERESPONSE']._serialized_start=1342
+  _globals['_ROLLBACKBUNDLERESPONSE']._serialized_end=1401
+  _globals['_ADMINSERVICE']._serialized_start=1501
+  _globals['_ADMINSERVICE']._serialized_end=1860
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_mentions_per_request", "max_mention_length", "max_context_length", "max_message_bytes", "max_top_k", "max_queued_tokens", "max_batch_tokens", "max_in_flight_batches", "default_timeout")
+    __slots__ = ("max_mentions_per_request", "max_mention_length", "max_context_length", "max_message_bytes", "max_top_k", "max_queued_tokens", "max_batch_tokens", "max_in_flight_batches", "default_timeout", "max_documents_per_request", "max_document_length")
     MAX_MENTIONS_PER_REQUEST_FIELD_NUMBER: _ClassVar[int]
     MAX_MENTION_LENGTH_FIELD_NUMBER: _ClassVar[int]
     MAX_CONTEXT_LENGTH_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +35,8 @@ class Limits(_message.Message):
     MAX_BATCH_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_IN_FLIGHT_BATCHES_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    MAX_DOCUMENTS_PER_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    MAX_DOCUMENT_LENGTH_FIELD_NUMBER: _ClassVar[int]
     max_mentions_per_request: int
     max_mention_length: int
     max_context_length: int
@@ -44,7 +46,9 @@ class Limits(_message.Message):
     max_batch_tokens: int
     max_in_flight_batches: int
     default_timeout: _duration_pb2.Duration
-    def __init__(self, max_mentions_per_request: _Optional[int] = ..., max_mention_length: _Optional[int] = ..., max_context_length: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_top_k: _Optional[int] = ..., max_queued_tokens: _Optional[int] = ..., max_batch_tokens: _Optional[int] = ..., max_in_flight_batches: _Optional[int] = ..., default_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    max_documents_per_request: int
+    max_document_length: int
+    def __init__(self, max_mentions_per_request: _Optional[int] = ..., max_mention_length: _Optional[int] = ..., max_context_length: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_top_k: _Optional[int] = ..., max_queued_tokens: _Optional[int] = ..., max_batch_tokens: _Optional[int] = ..., max_in_flight_batches: _Optional[int] = ..., default_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_documents_per_request: _Optional[int] = ..., max_document_length: _Optional[int] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "digest")

@@ -35,6 +35,15 @@ class GoAwayReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GO_AWAY_REASON_UNSPECIFIED: _ClassVar[GoAwayReason]
     GO_AWAY_REASON_STOPPING: _ClassVar[GoAwayReason]
     GO_AWAY_REASON_RELOADED: _ClassVar[GoAwayReason]
+
+class Assertion(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ASSERTION_UNSPECIFIED: _ClassVar[Assertion]
+    ASSERTION_NEGATED: _ClassVar[Assertion]
+    ASSERTION_UNCERTAIN: _ClassVar[Assertion]
+    ASSERTION_HISTORICAL: _ClassVar[Assertion]
+    ASSERTION_HYPOTHETICAL: _ClassVar[Assertion]
+    ASSERTION_FAMILY: _ClassVar[Assertion]
 OFFSET_UNIT_UNSPECIFIED: OffsetUnit
 OFFSET_UNIT_CODE_POINT: OffsetUnit
 OFFSET_UNIT_UTF16: OffsetUnit
@@ -50,6 +59,12 @@ NIL_REASON_AMBIGUOUS: NilReason
 GO_AWAY_REASON_UNSPECIFIED: GoAwayReason
 GO_AWAY_REASON_STOPPING: GoAwayReason
 GO_AWAY_REASON_RELOADED: GoAwayReason
+ASSERTION_UNSPECIFIED: Assertion
+ASSERTION_NEGATED: Assertion
+ASSERTION_UNCERTAIN: Assertion
+ASSERTION_HISTORICAL: Assertion
+ASSERTION_HYPOTHETICAL: Assertion
+ASSERTION_FAMILY: Assertion
 
 class TextSpan(_message.Message):
     __slots__ = ("begin", "end")
@@ -180,3 +195,93 @@ class GoAway(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     reason: GoAwayReason
     def __init__(self, reason: _Optional[_Union[GoAwayReason, str]] = ...) -> None: ...
+
+class MentionSpan(_message.Message):
+    __slots__ = ("pieces",)
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    pieces: _containers.RepeatedCompositeFieldContainer[TextSpan]
+    def __init__(self, pieces: _Optional[_Iterable[_Union[TextSpan, _Mapping]]] = ...) -> None: ...
+
+class GivenSpans(_message.Message):
+    __slots__ = ("spans",)
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    spans: _containers.RepeatedCompositeFieldContainer[MentionSpan]
+    def __init__(self, spans: _Optional[_Iterable[_Union[MentionSpan, _Mapping]]] = ...) -> None: ...
+
+class Document(_message.Message):
+    __slots__ = ("document_id", "text", "given")
+    DOCUMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
+    document_id: str
+    text: str
+    given: GivenSpans
+    def __init__(self, document_id: _Optional[str] = ..., text: _Optional[str] = ..., given: _Optional[_Union[GivenSpans, _Mapping]] = ...) -> None: ...
+
+class AnnotateDocumentsRequest(_message.Message):
+    __slots__ = ("documents", "options", "offset_unit")
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_UNIT_FIELD_NUMBER: _ClassVar[int]
+    documents: _containers.RepeatedCompositeFieldContainer[Document]
+    options: LinkingOptions
+    offset_unit: OffsetUnit
+    def __init__(self, documents: _Optional[_Iterable[_Union[Document, _Mapping]]] = ..., options: _Optional[_Union[LinkingOptions, _Mapping]] = ..., offset_unit: _Optional[_Union[OffsetUnit, str]] = ...) -> None: ...
+
+class AnnotatedMention(_message.Message):
+    __slots__ = ("link", "pieces", "assertions", "section")
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    ASSERTIONS_FIELD_NUMBER: _ClassVar[int]
+    SECTION_FIELD_NUMBER: _ClassVar[int]
+    link: LinkResult
+    pieces: _containers.RepeatedCompositeFieldContainer[TextSpan]
+    assertions: _containers.RepeatedScalarFieldContainer[Assertion]
+    section: str
+    def __init__(self, link: _Optional[_Union[LinkResult, _Mapping]] = ..., pieces: _Optional[_Iterable[_Union[TextSpan, _Mapping]]] = ..., assertions: _Optional[_Iterable[_Union[Assertion, str]]] = ..., section: _Optional[str] = ...) -> None: ...
+
+class Annotation(_message.Message):
+    __slots__ = ("mentions",)
+    MENTIONS_FIELD_NUMBER: _ClassVar[int]
+    mentions: _containers.RepeatedCompositeFieldContainer[AnnotatedMention]
+    def __init__(self, mentions: _Optional[_Iterable[_Union[AnnotatedMention, _Mapping]]] = ...) -> None: ...
+
+class DocumentResult(_message.Message):
+    __slots__ = ("document_id", "annotation", "error")
+    DOCUMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATION_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    document_id: str
+    annotation: Annotation
+    error: BatchError
+    def __init__(self, document_id: _Optional[str] = ..., annotation: _Optional[_Union[Annotation, _Mapping]] = ..., error: _Optional[_Union[BatchError, _Mapping]] = ...) -> None: ...
+
+class AnnotateDocumentsResponse(_message.Message):
+    __slots__ = ("results", "provenance", "timing")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[DocumentResult]
+    provenance: _common_pb2.Provenance
+    timing: _common_pb2.Timing
+    def __init__(self, results: _Optional[_Iterable[_Union[DocumentResult, _Mapping]]] = ..., provenance: _Optional[_Union[_common_pb2.Provenance, _Mapping]] = ..., timing: _Optional[_Union[_common_pb2.Timing, _Mapping]] = ...) -> None: ...
+
+class StreamAnnotateDocumentsRequest(_message.Message):
+    __slots__ = ("batch_id", "request")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    batch_id: int
+    request: AnnotateDocumentsRequest
+    def __init__(self, batch_id: _Optional[int] = ..., request: _Optional[_Union[AnnotateDocumentsRequest, _Mapping]] = ...) -> None: ...
+
+class StreamAnnotateDocumentsResponse(_message.Message):
+    __slots__ = ("batch_id", "response", "error", "go_away")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    GO_AWAY_FIELD_NUMBER: _ClassVar[int]
+    batch_id: int
+    response: AnnotateDocumentsResponse
+    error: BatchError
+    go_away: GoAway
+    def __init__(self, batch_id: _Optional[int] = ..., response: _Optional[_Union[AnnotateDocumentsResponse, _Mapping]] = ..., error: _Optional[_Union[BatchError, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ...) -> None: ...

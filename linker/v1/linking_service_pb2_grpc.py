@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LinkingServiceStub(object):
-    """Links mentions of medical entities to concepts of a terminology. Free of side effects and safe to retry.
+    """Links mentions of medical entities to concepts of a terminology, and finds them in documents. Free of side effects and safe to retry.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,20 @@ class LinkingServiceStub(object):
                 request_serializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsRequest.SerializeToString,
                 response_deserializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsResponse.FromString,
                 _registered_method=True)
+        self.AnnotateDocuments = channel.unary_unary(
+                '/linker.v1.LinkingService/AnnotateDocuments',
+                request_serializer=linker_dot_v1_dot_linking__service__pb2.AnnotateDocumentsRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_linking__service__pb2.AnnotateDocumentsResponse.FromString,
+                _registered_method=True)
+        self.StreamAnnotateDocuments = channel.stream_stream(
+                '/linker.v1.LinkingService/StreamAnnotateDocuments',
+                request_serializer=linker_dot_v1_dot_linking__service__pb2.StreamAnnotateDocumentsRequest.SerializeToString,
+                response_deserializer=linker_dot_v1_dot_linking__service__pb2.StreamAnnotateDocumentsResponse.FromString,
+                _registered_method=True)
 
 
 class LinkingServiceServicer(object):
-    """Links mentions of medical entities to concepts of a terminology. Free of side effects and safe to retry.
+    """Links mentions of medical entities to concepts of a terminology, and finds them in documents. Free of side effects and safe to retry.
     """
 
     def LinkMentions(self, request, context):
@@ -75,6 +85,24 @@ class LinkingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnnotateDocuments(self, request, context):
+        """Finds the mentions in documents, links each, and says what the document says of it. One result for each document, in
+        request order; it does not depend on the other documents.
+
+        Fails as LinkMentions does. A document that cannot be annotated, which is a bug, has an error for a result, and the
+        others have theirs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamAnnotateDocuments(self, request_iterator, context):
+        """Annotates batches of documents over one stream, which goes as that of StreamLinkMentions does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LinkingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -88,6 +116,16 @@ def add_LinkingServiceServicer_to_server(servicer, server):
                     request_deserializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsRequest.FromString,
                     response_serializer=linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsResponse.SerializeToString,
             ),
+            'AnnotateDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnnotateDocuments,
+                    request_deserializer=linker_dot_v1_dot_linking__service__pb2.AnnotateDocumentsRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_linking__service__pb2.AnnotateDocumentsResponse.SerializeToString,
+            ),
+            'StreamAnnotateDocuments': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamAnnotateDocuments,
+                    request_deserializer=linker_dot_v1_dot_linking__service__pb2.StreamAnnotateDocumentsRequest.FromString,
+                    response_serializer=linker_dot_v1_dot_linking__service__pb2.StreamAnnotateDocumentsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'linker.v1.LinkingService', rpc_method_handlers)
@@ -97,7 +135,7 @@ def add_LinkingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LinkingService(object):
-    """Links mentions of medical entities to concepts of a terminology. Free of side effects and safe to retry.
+    """Links mentions of medical entities to concepts of a terminology, and finds them in documents. Free of side effects and safe to retry.
     """
 
     @staticmethod
@@ -144,6 +182,60 @@ class LinkingService(object):
             '/linker.v1.LinkingService/StreamLinkMentions',
             linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsRequest.SerializeToString,
             linker_dot_v1_dot_linking__service__pb2.StreamLinkMentionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnnotateDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linker.v1.LinkingService/AnnotateDocuments',
+            linker_dot_v1_dot_linking__service__pb2.AnnotateDocumentsRequest.SerializeToString,
+            linker_dot_v1_dot_linking__service__pb2.AnnotateDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamAnnotateDocuments(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/linker.v1.LinkingService/StreamAnnotateDocuments',
+            linker_dot_v1_dot_linking__service__pb2.StreamAnnotateDocumentsRequest.SerializeToString,
+            linker_dot_v1_dot_linking__service__pb2.StreamAnnotateDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,18 +70,27 @@ class Scripted(LinkingServiceServicer):
         self.gate = threading.Event()
         self.gate.set()
 
-    def answer(self, request: linking.LinkMentionsRequest) -> linking.LinkMentionsResponse:
-        return linking.LinkMentionsResponse(
-            results=[result_message(echoed(mention.text), "") for mention in request.mentions],
-            provenance=Provenance(bundle_digest=self.digest, bundle="echo"),
-        )
+    def answer(self, request: Any) -> Any:
+        provenance = Provenance(bundle_digest=self.digest, bundle="echo")
+        if isinstance(request, linking.AnnotateDocumentsRequest):
+            results = [self.annotated(document.text) for document in request.documents]
+            return linking.AnnotateDocumentsResponse(results=results, provenance=provenance)
+        results = [result_message(echoed(mention.text), "") for mention in request.mentions]
+        return linking.LinkMentionsResponse(results=results, provenance=provenance)
 
-    def fault_of(self, request: linking.LinkMentionsRequest) -> Status | None:
+    def annotated(self, text: str) -> linking.DocumentResult:
+        """All of the text is one mention; "bad" is a document that the server fails with."""
+        if text == "bad":
+            return linking.DocumentResult(error={"code": 13, "message": "internal error"})
+        mention = {"link": result_message(echoed(text), ""), "pieces": [{"begin": 0, "end": len(text)}]}
+        return linking.DocumentResult(annotation={"mentions": [mention]})
+
+    def fault_of(self, request: Any) -> Status | None:
         if self.faults and (status := self.faults.popleft()) is not None:
             return status
         if request.options.bundle_digest not in ("", self.digest):
             return fault("FAILED_PRECONDITION", "another bundle")
-        if len(request.mentions) >= self.too_large:
+        if len(getattr(request, "mentions", None) or request.documents) >= self.too_large:
             return fault("RESOURCE_EXHAUSTED", "the response has too many bytes")
         return None
 
@@ -95,6 +104,14 @@ class Scripted(LinkingServiceServicer):
             [code] = [code for code in grpc.StatusCode if code.value[0] == status.code]
             context.abort(code, status.message)
         return self.answer(request)
+
+    AnnotateDocuments = LinkMentions
+
+    def StreamAnnotateDocuments(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802
+        for message in requests:
+            yield linking.StreamAnnotateDocumentsResponse(
+                batch_id=message.batch_id, response=self.answer(message.request)
+            )
 
     def StreamLinkMentions(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802
         name = self.streams.popleft() if self.streams else "in_order"

@@ -32,7 +32,7 @@ def test_the_python_examples(address: str, capsys: pytest.CaptureFixture[str]) -
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block.replace("127.0.0.1:50051", address), str(PAGE), "exec"), names)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     assert names["linked"] == 1000
     out = capsys.readouterr().out
     assert "CLINIC:0003 " in out

@@ -29,7 +29,8 @@ from linker.client import (
     Unavailable,
     WrongBundle,
 )
-from linker.client.batches import Cutter
+from linker.client.batches import MENTIONS, NOTES, Cutter
+from linker.documents import annotate_request
 from linker.errors import InvalidInput, LinkerError, NotFound
 from linker.options import Options
 from linker.records import Mention
@@ -61,15 +62,49 @@ def test_any_number_of_mentions_in_order(drive: Drive, serving: Any, scripted: A
     st.integers(1, 1024),
 )
 def test_every_request_is_within_the_limits(mentions: list[Mention], size: int) -> None:
-    cutter = Cutter(link_request([], Options()), size=size)
+    cutter = Cutter(MENTIONS, link_request([], Options()), size=size)
     batches = [batch for batch in (*map(cutter.add, mentions), cutter.rest()) if batch is not None]
-    assert [mention for batch in batches for mention in batch.mentions] == mentions
-    assert [batch.first for batch in batches] == [
-        sum(len(b.mentions) for b in batches[:n]) for n in range(len(batches))
-    ]
+    assert [mention for batch in batches for mention in batch.items] == mentions
+    assert [batch.first for batch in batches] == [sum(len(b.items) for b in batches[:n]) for n in range(len(batches))]
     for batch in batches:
-        assert len(batch.mentions) == len(batch.request.mentions) <= size
+        assert len(batch.items) == len(batch.request.mentions) <= size
         assert batch.request.ByteSize() <= limits.MAX_MESSAGE_BYTES
+
+
+@example(["😀" * 1_000_000] * 3, 1_000_000)
+@given(st.lists(st.integers(0, 3000).map(lambda n: "é" * n), max_size=600), st.integers(1, 10_000))
+def test_every_request_of_notes_is_within_the_limits(notes: list[str], size: int) -> None:
+    cutter = Cutter(NOTES, annotate_request([], Options()), size=size)
+    batches = [batch for batch in (*map(cutter.add, notes), cutter.rest()) if batch is not None]
+    assert [note.text for batch in batches for note in batch.items] == notes
+    for batch in batches:
+        assert len(batch.items) == len(batch.request.documents) <= limits.MAX_DOCUMENTS
+        assert sum(len(note.text) for note in batch.items) <= size or len(batch.items) == 1
+        assert batch.request.ByteSize() <= limits.MAX_MESSAGE_BYTES
+
+
+def test_notes_go_as_mentions_do(drive: Drive, serving: Any, scripted: Any) -> None:
+    scripted.faults += [scripted.busy(0.01), None, scripted.fault("UNAVAILABLE")]
+    scripted.too_large = 3
+    settings = Settings(batch_characters=100, in_flight=2)
+    notes = drive(serving.address, lambda client: client.annotate(texts(40)), settings)
+    assert [note.text for note in notes] == texts(40)
+    assert answers([mention.link for note in notes for mention in note.mentions]) == texts(40)
+    assert {request.options.bundle_digest for request in scripted.requests} == {"", scripted.digest}
+
+
+def test_a_note_that_the_server_fails_with(drive: Drive, serving: Any) -> None:
+    notes = ["a"] * 12 + ["bad"] + ["b"] * 3
+    settings = Settings(batch_characters=5)
+    with pytest.raises(ServerFault, match=r"^notes\[12\]: internal error$"):
+        drive(serving.address, lambda client: client.annotate(notes), settings)
+
+    def streamed(client: LinkerClient | AsyncLinkerClient) -> Any:
+        batches = client.annotate_stream(notes)
+        return list(batches) if isinstance(client, LinkerClient) else batches
+
+    found = [note for batch in drive(serving.address, streamed, settings) for note in batch.notes]
+    assert [isinstance(note, ServerFault) for note in found] == [note == "bad" for note in notes]
 
 
 def test_a_few_requests_at_a_time(serving: Any, scripted: Any) -> None:
@@ -211,6 +246,7 @@ def test_a_token_does_not_cross_the_network_in_plain_text(address: str) -> None:
     [
         (Settings(batch_size=0), "batch_size"),
         (Settings(batch_size=1025), "batch_size"),
+        (Settings(batch_characters=0), "batch_characters"),
         (Settings(in_flight=0), "in_flight"),
         (Settings(timeout_s=float("nan")), "timeout_s"),
         (Settings(token="two\nlines"), "token"),

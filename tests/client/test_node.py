@@ -30,4 +30,4 @@ def test_a_client_for_node(bundle: Path) -> None:
             timeout=60,
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "# pass 4\n" in done.stdout
+    assert "# pass 6\n" in done.stdout

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from linker.annotation import Annotator
 from linker.cli import main
-from linker.client import AsyncLinkerClient, CodeStatus, LinkerClient, Settings, WrongBundle
+from linker.client import AsyncLinkerClient, CodeStatus, Settings, WrongBundle
 from linker.demo import serving
+from linker.detection.detector import Span
+from linker.detection.given import GivenDetector
 from linker.errors import InvalidInput, NotFound
+from linker.notes import AnnotatedNote, Note
 from linker.options import Options
 from linker.pipeline import Linker
 from linker.records import ConceptFilter, Link, Mention, RerankMode
@@ -41,6 +45,11 @@ def without_rows(links: list[Link]) -> list[Link]:
     return [replace(link, candidates=tuple(replace(c, concept=-1) for c in link.candidates)) for link in links]
 
 
+def streamed(batches: Any) -> Any:
+    """The batches of a stream: a list of them, or an iterator that `drive` drains."""
+    return batches if isinstance(batches, AsyncIterator) else list(batches)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -53,14 +62,53 @@ def test_the_same_answers_as_the_library(drive: Drive, address: str, linker: Lin
     expected = without_rows(linker.link(MENTIONS, options))
     assert drive(address, lambda client: client.link(MENTIONS, options), BY_TWO) == expected
 
-    def streamed(client: LinkerClient | AsyncLinkerClient) -> Any:
-        batches = client.stream(MENTIONS, options)
-        return list(batches) if isinstance(client, LinkerClient) else batches
-
-    batches = drive(address, streamed, BY_TWO)
+    batches = drive(address, lambda client: streamed(client.stream(MENTIONS, options)), BY_TWO)
     assert [link for batch in batches for link in batch.links] == expected
     assert {batch.provenance.bundle_digest for batch in batches} == {linker.bundle.digest}
     assert all(batch.timing.total_s > 0 for batch in batches)
+
+
+NOTES = ["FH: no MI \U0001f600.\n\nPossible type 2 diabetes mellitus (TD), TD.", "", "asma"] * 7
+
+
+def without_rows_of(notes: list[AnnotatedNote]) -> list[AnnotatedNote]:
+    return [
+        replace(note, mentions=tuple(replace(m, link=without_rows([m.link])[0]) for m in note.mentions))
+        for note in notes
+    ]
+
+
+def test_the_same_annotations_as_the_library(drive: Drive, address: str, linker: Linker) -> None:
+    settings = Settings(batch_characters=60, in_flight=3)
+    expected = without_rows_of(Annotator(linker).annotate(NOTES))
+    assert drive(address, lambda client: client.annotate(NOTES), settings) == expected
+    batches = drive(address, lambda client: streamed(client.annotate_stream(NOTES)), settings)
+    assert [note for batch in batches for note in batch.notes] == expected
+    assert len(batches) > 7
+    assert {batch.provenance.bundle_digest for batch in batches} == {linker.bundle.digest}
+    assert all(batch.timing.detect_s > 0 for batch in batches if "".join(note.text for note in batch.notes))
+
+
+def test_mentions_of_a_note_that_are_known(drive: Drive, address: str, linker: Linker) -> None:
+    spans = [Span(((11, 15),)), Span(((0, 5),)), Span(((0, 5), (11, 15)))]
+    known = Note("asthm \U0001f600 or asma", tuple(spans))
+    (note,) = drive(address, lambda client: client.annotate([known]))
+    expected = Annotator(linker, detector=GivenDetector([spans])).annotate([known.text])
+    assert [note] == without_rows_of(expected)
+    assert [m.span for m in note.mentions] == sorted(spans)
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("a" * 1_000_001, r"notes\[1\]: expected at most 1,000,000 characters, got 1,000,001; split it"),
+        (Note("abc", (Span(((2, 9),)),)), r"notes\[1\]\.given\.spans\[0\]\.pieces\[0\]: expected 0 <= begin"),
+        ("\ud800", r"notes\[1\]: expected Unicode"),
+    ],
+)
+def test_a_note_that_is_not_acceptable_is_named(drive: Drive, address: str, note: Note | str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        drive(address, lambda client: client.annotate(["asma", note]))
 
 
 def test_what_the_terminology_knows(drive: Drive, address: str, linker: Linker) -> None:

@@ -138,6 +138,14 @@ def test_json_over_http(door: int) -> None:
     assert concept["concept"]["display"] == "Myocardial infarction"
 
 
+def test_documents_as_json(door: int) -> None:
+    body = {"documents": [{"text": "No heart attack \U0001f600."}], "offset_unit": "OFFSET_UNIT_UTF16"}
+    [result] = post(door, "LinkingService/AnnotateDocuments", body)["results"]
+    [mention] = result["annotation"]["mentions"]
+    assert mention["link"]["match"]["candidates"][0]["concept"]["id"] == "CLINIC:0003"
+    assert (mention["pieces"], mention["assertions"]) == ([{"begin": 3, "end": 15}], ["ASSERTION_NEGATED"])
+
+
 @pytest.mark.parametrize(
     ("method", "body", "status", "said"),
     [
@@ -158,6 +166,8 @@ def test_errors_have_their_http_status(door: int, method: str, body: Any, status
 def test_grpc_as_it_is(door: int) -> None:
     with LinkerClient(f"127.0.0.1:{door}") as client:
         assert client.link(["heart attack"])[0].concept.concept_id == "CLINIC:0003"
+        notes = ["No MI."] * 200
+        assert [note.text for batch in client.annotate_stream(notes) for note in batch.notes] == notes
         batches = list(client.stream(["heart attack"] * 1000))
         assert sum(len(batch.links) for batch in batches) == 1000
         with pytest.raises(InvalidInput, match=r"mentions\[1\]"):

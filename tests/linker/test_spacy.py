@@ -12,6 +12,9 @@ import pytest
 
 spacy = pytest.importorskip("spacy", reason="spaCy is not installed; it is in the extra `spacy`")
 
+from spacy.tokens import Doc
+
+from linker.annotation import Annotator
 from linker.demo import serving
 from linker.errors import BundleMismatch, InvalidInput
 from linker.options import Options
@@ -169,3 +172,24 @@ def test_a_config_that_is_wrong(config: dict[str, Any], field: str) -> None:
 def test_spacy_finds_the_component_by_its_entry_point() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["spacy_factories"] == {"linker": f"{make_linker.__module__}:{make_linker.__name__}"}
+
+
+def test_it_finds_entities_itself(config: dict[str, Any], linker: Linker) -> None:
+    text = "FH: no heart attack \U0001f600. Type 1 or 2 diabetes mellitus, asma-like."
+    nlp = spacy.blank("en")
+    nlp.add_pipe("linker", config={**config, "detect": True, "top_k": 2})
+    first, empty = nlp.pipe([text, ""])
+    (expected,) = Annotator(linker).annotate([text], Options(top_k=2))
+    found = first._.linker
+    assert [(m.span, m.assertions, m.section) for m in found.mentions] == [
+        (m.span, m.assertions, m.section) for m in expected.mentions
+    ]
+    assert [(entity.text, entity.label_, entity.kb_id_) for entity in first.ents] == [
+        ("heart attack", "MENTION", MI),
+        ("asma", "MENTION", "CLINIC:0015"),
+    ]
+    assert first.ents[0]._.linker.candidates == found.mentions[0].link.candidates
+    assert found.mentions[0].assertions == {"negated", "family"}
+    assert (empty.ents, empty._.linker.mentions) == ((), ())
+    saved = Doc(nlp.vocab).from_bytes(first.to_bytes())
+    assert saved._.linker == found

@@ -92,7 +92,7 @@ def settings(**given: Any) -> Settings:
 
 @pytest.fixture(scope="session")
 def snapshot(bundle: Path) -> Snapshot:
-    return Snapshot.open(bundle, name="clinic")
+    return Snapshot.open(bundle, name="clinic", cached=0)
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +106,7 @@ def served(bundle: Path) -> Iterator[Running]:
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot, bundle: Path) -> Iterator[Callable[..., Running]]:
     """Starts servers of one's own: `start(workers=1)`. `opened=False` leaves the bundles closed."""
-    monkeypatch.setattr(Snapshot, "open", lambda _, *, name: snapshot)  # opened once is enough
+    monkeypatch.setattr(Snapshot, "open", lambda _, *, name, cached: snapshot)  # opened once is enough
     monkeypatch.setattr(app, "LAST_ANSWERS_S", 0.0)
     started: list[Running] = []
 
@@ -133,9 +133,17 @@ def log_lines() -> Iterator[io.StringIO]:
 
 
 MENTIONS = {"mentions": [{"text": "MI", "context": "an MI in 2019", "context_span": {"begin": 3, "end": 5}}]}
+DOCUMENTS = {
+    "documents": [
+        {"document_id": "n1", "text": "FH: no MI, possible type 2 diabetes mellitus (TD)"},
+        {"text": "an MI in 2019", "given": {"spans": [{"pieces": [{"begin": 3, "end": 5}]}]}},
+    ]
+}
 VALID: dict[str, dict[str, Any]] = {
     "LinkMentions": MENTIONS,
     "StreamLinkMentions": {"batch_id": 1, "request": MENTIONS},
+    "AnnotateDocuments": DOCUMENTS,
+    "StreamAnnotateDocuments": {"batch_id": 1, "request": DOCUMENTS},
     "GetConcept": {"concept_id": "CLINIC:0001"},
     "BatchGetConcepts": {"concept_ids": ["CLINIC:0001", "CLINIC:0002"]},
     "SearchConcepts": {"query": "my"},

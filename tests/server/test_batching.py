@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,10 +19,11 @@ from linker.records import Link, Mention, NilReason
 from linker.server.batching import LONG, SMALL, Batcher
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Unobserved
+from linker.server.work import LinkMentions
 from linker.v1.linking_service_pb2 import LinkMentionsResponse
 from linker.wire import result_message
 
-TIMINGS = Timings(1, 2, 3, 4)
+TIMINGS = Timings(1, 2, 3, 4, 0)
 BAD = Mention("bad")
 COST = 8  # tokens of a mention here
 FEW = SMALL // COST  # mentions of a small call at most
@@ -41,6 +45,12 @@ class FakeLinker:
         if BAD in mentions:
             raise self.error
         return [Link(mention, (), NilReason.NO_CANDIDATE) for mention in mentions], TIMINGS
+
+
+@dataclass
+class Linked:
+    results: bytes
+    timings: Timings
 
 
 class Seen(Unobserved):
@@ -65,7 +75,7 @@ class Seen(Unobserved):
         self._tell("formed", (mentions, tokens, len(waited_s)))
         assert min(waited_s) >= 0
 
-    def batch_linked(self, *, mentions: int, reranked: int, timings: Timings) -> None:
+    def batch_done(self, *, mentions: int, reranked: int, timings: Timings) -> None:
         self._tell("linked", (mentions, reranked, timings))
 
     def batch_failed(self, *, mentions: int) -> None:
@@ -99,15 +109,16 @@ async def new_batcher(fake: FakeLinker, seen: Seen) -> AsyncIterator[Callable[..
 def call(
     batcher: Batcher, fake: FakeLinker, names: list[str], options: Options = Options(), **more: float
 ) -> asyncio.Task:
-    work = batcher.link(
-        fake,  # type: ignore[arg-type]
-        [Mention(n) for n in names],
-        options,
-        ids=names,
-        tokens=[COST] * len(names),
-        **more,  # type: ignore[arg-type]
-    )
-    return asyncio.create_task(work)
+    return asyncio.create_task(link(batcher, fake, names, options, [COST] * len(names), **more))
+
+
+async def link(
+    batcher: Batcher, linker: Any, names: Sequence[str], options: Options, tokens: Sequence[int], **more: float
+) -> Linked:
+    with batcher.admitted(sum(tokens), **more) as admission:
+        items = [(Mention(name), name) for name in names]
+        results = await batcher.run(LinkMentions(linker, options), items, tokens, admission)
+    return Linked(b"".join(results), admission.timings)
 
 
 async def busy(batcher: Batcher, fake: FakeLinker) -> asyncio.Task:
@@ -204,8 +215,7 @@ async def test_what_is_long_goes_together(new_batcher: Callable[..., Batcher], f
     fake.gate.set()
     names = [str(n) for n in range(100)]
     tokens = [4 + n * 37 % 20 for n in range(100)]
-    work = batcher.link(fake, [Mention(n) for n in names], Options(), ids=names, tokens=tokens)  # type: ignore[arg-type]
-    assert ids(await work) == names
+    assert ids(await link(batcher, fake, names, Options(), tokens)) == names
     taken = [tokens[int(name)] for batch in fake.batches for name in batch]
     assert taken == sorted(tokens, reverse=True)
     assert max(sum(tokens[int(name)] for name in batch) for batch in fake.batches) <= LONG * SMALL
@@ -400,10 +410,9 @@ def test_the_same_results_with_and_without_batching(
     """Whatever calls come together, each gets to the byte what it gets alone."""
 
     async def one(batcher: Batcher, texts: list[str], top_k: int) -> bytes:
-        mentions, tokens = [Mention(text) for text in texts], [2 + len(text) for text in texts]
         while True:
             try:
-                return (await batcher.link(linker, mentions, Options(top_k=top_k), ids=texts, tokens=tokens)).results
+                return (await link(batcher, linker, texts, Options(top_k=top_k), [2 + len(t) for t in texts])).results
             except Busy:
                 await asyncio.sleep(0.001)
 
@@ -419,3 +428,11 @@ def test_the_same_results_with_and_without_batching(
             results=[result_message(link, text) for link, text in zip(alone, texts, strict=True)]
         )
         assert got == expected.SerializeToString()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is that of the whole process")
+async def test_workers_give_way_to_the_event_loop() -> None:
+    batcher = Batcher(workers=1, max_batch=128, max_queued=1024)
+    own, worker = os.getpriority(os.PRIO_PROCESS, 0), batcher._pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, 0))
+    assert worker.result() > own
+    batcher.close()

@@ -18,7 +18,9 @@ import grpc
 import pytest
 from prometheus_client import generate_latest
 
-from linker import pipeline
+from linker import annotation, pipeline
+from linker.annotation import Annotator
+from linker.assertion import Triggers
 from linker.encoding import OnnxEncoder
 from linker.pipeline import Linker
 from linker.retrieval import Retriever
@@ -176,13 +178,19 @@ ROOMS = [
     (Linker, "_rerank"),
     (pipeline, "confidences"),
     (pipeline, "decide"),
+    (Annotator, "find"),
+    (Annotator, "link"),
+    (annotation, "definitions"),
+    (Triggers, "assertions"),
     (work, "result_message"),
+    (work, "annotated_mention_message"),
     (linking, "read_link_request"),
+    (linking, "read_annotate_request"),
     (reading, "concept_message"),
     (Terminology, "row"),
     (Terminology, "search"),
     (Terminology, "known_vocabularies"),
-    (Batcher, "link"),
+    (Batcher, "run"),
     (Lookups, "run"),
     (Bundles, "get"),
     (AdminServicer, "_messages"),

@@ -13,7 +13,9 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from linker.documents import annotate_request, document_message
 from linker.errors import InvalidInput
+from linker.notes import Note
 from linker.options import Options
 from linker.pipeline import Timings
 from linker.records import Mention
@@ -55,10 +57,23 @@ def test_calls_and_batches_are_counted(start: Callable[..., Any]) -> None:
     assert found["linker_batch_tokens_sum", ()] >= 2
     assert found["linker_queue_tokens", ()] == 0
     assert found["linker_queue_tokens_limit", ()] > 0
-    assert {stage for stage in STAGES if found["linker_stage_seconds_count", (stage,)] == 1} == set(STAGES)
+    assert {stage for stage in STAGES if found["linker_stage_seconds_count", (stage,)] == 1} == {*STAGES} - {"detect"}
     [digest] = [labels[1] for name, labels in found if name == "linker_bundle_info"]
     assert re.fullmatch("[0-9a-f]{64}", digest)
     assert found["process_open_fds", ()] > 0
+    assert MARKER not in text
+
+
+def test_documents_are_counted(start: Callable[..., Any]) -> None:
+    running = start(metrics_port=0)
+    running.linking.AnnotateDocuments(
+        annotate_request([document_message(Note(f"{MARKER}, no MI")), document_message(Note(""))], Options())
+    )
+    text = scraped(running.server.telemetry.metrics_address)
+    found = samples(text)
+    assert found["linker_items_total", ("/linker.v1.LinkingService/AnnotateDocuments",)] == 2
+    assert found["linker_mentions_linked_total", ()] == found["linker_batch_mentions_count", ()] == 1
+    assert found["linker_stage_seconds_count", ("detect",)] == found["linker_stage_seconds_count", ("encode",)] == 1
     assert MARKER not in text
 
 
@@ -74,6 +89,7 @@ def test_labels_are_closed(start: Callable[..., Any]) -> None:
             running.channel.unary_unary(method)(b"\xff", metadata=metadata, timeout=10)
 
     call(LINK, [])
+    call(f"/{MARKER}/x", [])
     before = series()
     for row in range(50):
         call(f"/{MARKER}{row}/x", [])
@@ -103,7 +119,7 @@ def test_what_the_batcher_tells() -> None:
     metrics.expired(mentions=2)
     metrics.cancelled(mentions=3)
     metrics.batch_formed(mentions=4, tokens=20, waited_s=[0.1, 0.2])
-    metrics.batch_linked(mentions=4, reranked=1, timings=Timings(10**9, 0, 0, 0))
+    metrics.batch_done(mentions=4, reranked=1, timings=Timings(10**9, 0, 0, 0, 2))
     metrics.batch_failed(mentions=5)
     waiting = [3]
     metrics.watch_queue(lambda: waiting[0], 100)
@@ -115,6 +131,7 @@ def test_what_the_batcher_tells() -> None:
     assert found["linker_mentions_expired_total", ()] == 2
     assert found["linker_mentions_cancelled_total", ()] == 3
     assert found["linker_mentions_reranked_total", ()] == 1
+    assert found["linker_mentions_cached_total", ()] == 2
     assert found["linker_mentions_failed_total", ()] == 5
     assert found["linker_stage_seconds_count", ("queue",)] == 2
     assert found["linker_stage_seconds_sum", ("encode",)] == 1
@@ -135,6 +152,7 @@ def exported_names() -> set[str]:
     metrics.call_began(call)
     metrics.call_ended(call)
     metrics.show_bundles([("starter", "1")])
+    metrics.watch_certificate(lambda: 0.0)
     return {name for name, _ in samples(generate_latest(metrics.registry).decode())}
 
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from linker.records import Mention, RerankMode
 from linker.requests import (
-    InvalidRequest,
     check_codings,
     check_concept,
     check_concepts,
@@ -26,6 +25,7 @@ from linker.v1.terminology_service_pb2 import (
     MapCodesRequest,
     SearchConceptsRequest,
 )
+from linker.violations import InvalidRequest
 
 UNITS = {
     linking.OFFSET_UNIT_UNSPECIFIED: len,

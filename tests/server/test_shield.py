@@ -118,7 +118,7 @@ def test_an_exception_stays_inside(
 ) -> None:
     running = start()
     requests = requests_with("MI")
-    broken = ((Linker, "link_timed", 0), (Batcher, "link", 0), (Terminology, "row", 5), (Terminology, "search", 8))
+    broken = ((Linker, "link_timed", 0), (Batcher, "run", 0), (Terminology, "row", 5), (Terminology, "search", 8))
     for place, name, row in broken:
         method, request, _ = requests[row]
         with monkeypatch.context() as patch:

@@ -18,7 +18,7 @@ from linker.records import Mention
 from linker.server.batching import Batcher
 from linker.server.bundles import Bundles
 from linker.server.snapshot import Snapshot
-from linker.server.streaming import LinkStream
+from linker.server.streaming import BatchStream
 from linker.v1 import linking_service_pb2 as linking
 from linker.wire import link_request
 
@@ -126,13 +126,13 @@ def test_no_more_batches_are_read_than_are_worked_on(
     running = start(workers=1, max_in_flight_batches=2)
     gate = Gate(monkeypatch)
     most = []
-    link = Batcher.link
+    run = Batcher.run
 
     async def counted(batcher: Batcher, *args: Any, **more: Any) -> Any:
-        most.append(batcher.queued)
-        return await link(batcher, *args, **more)
+        most.append(batcher._small.tokens)
+        return await run(batcher, *args, **more)
 
-    monkeypatch.setattr(Batcher, "link", counted)
+    monkeypatch.setattr(Batcher, "run", counted)
     client = Client(running)
     for number in range(10):
         client.send(batch(number, "MI"))
@@ -178,7 +178,7 @@ def test_a_stream_leaves_when_its_bundle_is_replaced(
     client = Client(running)
     client.send(batch(1, "MI"))
     assert gate.entered.acquire(timeout=WAIT_S)
-    other = Snapshot(running.server.bundles.get().linker, running.server.bundles.get().provenance)
+    other = Snapshot(running.server.bundles.get().annotator, running.server.bundles.get().provenance)
     running.serve(other)
     leaving = client.next()
     assert (leaving.batch_id, leaving.go_away.reason) == (0, linking.GO_AWAY_REASON_RELOADED)
@@ -190,7 +190,7 @@ def test_a_stream_leaves_when_its_bundle_is_replaced(
 def test_a_stream_that_has_used_nothing_stays(start: Callable[..., Any]) -> None:
     running = start()
     client = Client(running)
-    running.serve(Snapshot(running.server.bundles.get().linker, running.server.bundles.get().provenance))
+    running.serve(Snapshot(running.server.bundles.get().annotator, running.server.bundles.get().provenance))
     client.send(batch(1, "MI"))
     assert client.next().response.results
     client.close()
@@ -234,7 +234,7 @@ async def test_a_stream_answers_from_one_version(snapshot: Snapshot) -> None:
         yield batch(1, "MI")
         while not chosen:
             await asyncio.sleep(0)
-        bundles._replace(bundles.find(""), Snapshot(snapshot.linker, snapshot.provenance))
+        bundles._replace(bundles.find(""), Snapshot(snapshot.annotator, snapshot.provenance))
         yield batch(2, "MI")
         await asyncio.sleep(WAIT_S)
 
@@ -242,6 +242,11 @@ async def test_a_stream_answers_from_one_version(snapshot: Snapshot) -> None:
         chosen.append(choose("", ""))
         return b""
 
-    answers = [answer async for answer in LinkStream(link, bundles, in_flight=8).responses(requests())]
+    answers = [
+        answer
+        async for answer in BatchStream(link, linking.StreamLinkMentionsResponse, bundles, in_flight=8).responses(
+            requests()
+        )
+    ]
     assert {answer.batch_id for answer in answers} == {0, 1, 2}
     assert chosen == [snapshot, snapshot]

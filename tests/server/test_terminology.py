@@ -11,6 +11,7 @@ from google.rpc.status_pb2 import Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linker.annotation import Annotator
 from linker.errors import InvalidInput
 from linker.options import Options
 from linker.pipeline import Linker
@@ -327,7 +328,7 @@ def retired_snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     out = tmp_path_factory.mktemp("bundles") / "retired"
     build([Source(path="a", releases=(Release(source="A"),), records=records)], out, encoder=ENCODER)
     opened = Linker.open(out)
-    return Snapshot(opened, provenance_message(opened.bundle, "0"))
+    return Snapshot(Annotator(opened), provenance_message(opened.bundle, "0"))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from linker.errors import InvalidInput
 from linker.server.settings import Settings
-from linker.server.tls import server_credentials
+from linker.server.tls import Certificates
 from linker.v1.terminology_service_pb2 import SearchConceptsRequest
 from linker.v1.terminology_service_pb2_grpc import TerminologyServiceStub
 
@@ -42,14 +43,14 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.pem = _pem(self._signed(self._name, self._key.public_key(), authority=True))
 
-    def issue(self, name: str = "server") -> Pair:
+    def issue(self, name: str = "server", *, days: float = 1.0) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         encryption = serialization.NoEncryption()
         private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-        return Pair(_pem(self._signed(subject, key.public_key(), authority=False)), private)
+        return Pair(_pem(self._signed(subject, key.public_key(), authority=False, days=days)), private)
 
-    def _signed(self, subject: x509.Name, key: Any, *, authority: bool) -> x509.Certificate:
+    def _signed(self, subject: x509.Name, key: Any, *, authority: bool, days: float = 1.0) -> x509.Certificate:
         now = datetime.now(UTC)
         loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         builder = (
@@ -59,7 +60,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
         )
@@ -168,7 +169,7 @@ def test_reflection_is_off_where_clients_show_certificates(start: Callable[..., 
 def test_files_that_cannot_be_used_are_named(files: Files) -> None:
     def credentials(**changed: Path) -> None:
         given = {"certificate": files.certificate, "key": files.key, "client_ca": files.ca, **changed}
-        server_credentials(**given)
+        Certificates(**given)
 
     credentials()
     missing = files.ca.with_name("missing.pem")
@@ -190,8 +191,33 @@ def test_a_key_with_a_passphrase_is_refused_without_asking(files: Files) -> None
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, sealed)
     files.key.write_bytes(pem)
     with pytest.raises(InvalidInput, match="without passphrase"):
-        server_credentials(files.certificate, files.key, None)
+        Certificates(files.certificate, files.key, None)
 
 
 def test_settings_and_files_agree(files: Files) -> None:
     assert Settings(**files.settings).tls_cert == files.certificate
+
+
+def test_when_the_certificate_expires(start: Callable[..., Any], files: Files, log_lines: Any) -> None:
+    """A metric says when, and the log as soon as it is near."""
+
+    def expires(running: Any) -> float | None:
+        return running.server.telemetry.metrics.registry.get_sample_value(
+            "linker_tls_certificate_expiry_timestamp_seconds", {"certificate": "server"}
+        )
+
+    def warned() -> int:
+        return log_lines.getvalue().count("certificate expires soon")
+
+    OURS.issue(days=90).write(files.certificate, files.key)
+    running = start(**files.settings)
+    assert expires(running) == pytest.approx(time.time() + 90 * 86_400, abs=600)
+    assert connected(running, OURS) is OK
+    assert warned() == 0
+    OURS.issue(days=13).write(files.certificate, files.key)
+    for _ in range(3):
+        assert connected(running, OURS) is OK
+    assert expires(running) == pytest.approx(time.time() + 13 * 86_400, abs=600)
+    assert warned() == 1
+    assert "server.pem: expires at 20" in log_lines.getvalue()
+    assert expires(start()) is None  # without TLS

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from linker.server.access import OPEN, SCOPES
 from linker.server.app import ADMIN, HEALTH, LINKING, TERMINOLOGY
 from linker.server.errors import Unauthenticated
 from linker.server.tokens import Scope, Tokens, new_token, read_keys
+from linker.v1 import linking_service_pb2 as linking
 from linker.v1.admin_service_pb2 import GetServerInfoRequest
 from linker.v1.terminology_service_pb2 import SearchConceptsRequest
 from linker.wire import link_request
@@ -145,7 +147,7 @@ def test_a_server_lets_in_by_scope(start: Callable[..., Any], file: Path) -> Non
     assert codes(running, admin.token) == [NOT, NOT, OK, OK]
     assert codes(running, all_three.token) == [OK, OK, OK, OK]
     reflect = running.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-    assert code_of(lambda: list(reflect(iter([b""]), timeout=10))) is grpc.StatusCode.UNIMPLEMENTED
+    assert code_of(lambda: list(reflect(iter([b""]), timeout=10))) is WHO  # and not that it is off
 
 
 def test_the_audit_log_says_who_and_who_was_turned_away(start: Callable[..., Any], file: Path, tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_nothing_is_read_before_the_caller_is_known(start: Callable[..., Any], m
             if "Health" in method.path:
                 assert code in {OK, grpc.StatusCode.INVALID_ARGUMENT}
             else:
-                assert code is (grpc.StatusCode.UNIMPLEMENTED if "Reflection" in method.path else WHO), method.path
+                assert code is WHO, method.path
 
 
 def test_rotation_while_the_server_runs(
@@ -196,6 +198,50 @@ def test_rotation_while_the_server_runs(
     assert [codes(running, made.token)[0] for made in (old, new)] == [WHO, OK]
     file.write_text("")
     assert [codes(running, made.token)[0] for made in (old, new)] == [WHO, WHO]
+
+
+def test_a_revoked_token_ends_its_streams(
+    start: Callable[..., Any], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the next message; what was asked before is answered."""
+    monkeypatch.setattr(tokens_module, "LOOK_EVERY_S", 0.0)
+    made = new_token([Scope.LINK])
+    file.write_text(made.line)
+    running = start(tokens=file)
+    revoked = threading.Event()
+
+    def batches() -> Iterator[linking.StreamLinkMentionsRequest]:
+        yield linking.StreamLinkMentionsRequest(batch_id=1, request={"mentions": [{"text": "MI"}]})
+        assert revoked.wait(10)
+        yield linking.StreamLinkMentionsRequest(batch_id=2, request={"mentions": [{"text": "MI"}]})
+
+    metadata = [("authorization", f"Bearer {made.token}")]
+    answers = running.linking.StreamLinkMentions(batches(), metadata=metadata, timeout=20)
+    assert next(answers).response.results
+    file.write_text("")
+    revoked.set()
+    with pytest.raises(grpc.RpcError) as raised:
+        next(answers)
+    assert raised.value.code() is WHO
+
+
+def test_unknown_methods_are_told_of_without_their_name(start: Callable[..., Any], file: Path, tmp_path: Path) -> None:
+    made = new_token([Scope.LINK], key_id="etl-2026")
+    file.write_text(made.line)
+    running = start(tokens=file, audit_log=tmp_path / "audit.jsonl")
+    ended = []
+    for token in (made.token, SECRET):
+        with pytest.raises(grpc.RpcError) as raised:
+            running.channel.unary_unary("/patient.Smith/John")(b"", metadata=[("authorization", f"Bearer {token}")])
+        ended.append(raised.value.code())
+    assert ended == [grpc.StatusCode.UNIMPLEMENTED, WHO]
+    text = (tmp_path / "audit.jsonl").read_text()
+    told = [(line["client"], line["method"], line["status"]) for line in map(json.loads, text.splitlines())]
+    assert told == [
+        ("key:etl-2026", "/unknown/unknown", "UNIMPLEMENTED"),
+        ("", "/unknown/unknown", "UNAUTHENTICATED"),
+    ]
+    assert "Smith" not in text
 
 
 def test_the_command_makes_tokens_that_work(file: Path) -> None:

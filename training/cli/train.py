@@ -12,6 +12,7 @@ from linker.console import stderr, stdout
 from linker.errors import InvalidInput
 from training.cli.calibrate import calibrate
 from training.cli.crossencoder import crossencoder
+from training.cli.gold import gold
 from training.cli.language import language
 
 # Brackets are escaped from rich, and \b keeps click from joining the lines of a paragraph.
@@ -95,4 +96,5 @@ def _from(base: Mapping[str, float], figure: str) -> str:
 
 app.command()(crossencoder)
 app.command()(calibrate)
+app.command()(gold)
 app.command()(language)

@@ -1,0 +1,142 @@
+"""The one function of bulk, the same under local processes, Spark and Ray: notes in, coded notes out."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+
+import pyarrow as pa
+
+from linker.annotation import MAX_NOTE_LENGTH, Annotator
+from linker.assertion import Triggers
+from linker.bulk.rows import ELAPSED, ERROR, MENTIONS, NOTE_ID, TEXT, RowError, mention_rows, output_schema
+from linker.bundles import DEFAULT
+from linker.detection.whole import WholeDetector
+from linker.offsets import OffsetUnit
+from linker.options import Options
+from linker.pipeline import Linker
+from linker.rules import SECTIONS, TRIGGERS
+from linker.sections import Headers
+
+_FIRST = Options(top_k=1)
+_GROUP = 1 << 16  # characters annotated together: enough mentions to share their work, few enough to hold
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """What became of one note: an error, or rows of its mentions."""
+
+    error: RowError | str | None = None
+    mentions: Sequence[dict[str, object]] = ()
+    elapsed_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnnotator:
+    """Annotates batches of notes. Holds how, not with what: it is sent to other processes as these few values.
+
+    The bundle is opened by the first batch of a process, and stays open. Its files are memory-mapped, so that processes
+    of one machine share them.
+
+    bundle: a directory, or a name as `linker.bundles` knows it, where the batches are annotated. sections, rules: files
+    as `linker annotate` takes them. unit: what begin and end count. is_terms: each note is one mention. keep_text: the
+    coded notes have their text as well.
+    """
+
+    bundle: str = DEFAULT
+    options: Options = _FIRST
+    sections: Path = SECTIONS
+    rules: tuple[Path, ...] = ()
+    unit: OffsetUnit = OffsetUnit.CODE_POINTS
+    is_terms: bool = False
+    keep_text: bool = False
+
+    def open(self) -> Annotator:
+        """What annotates in this process, opened once. Raises `LinkerError` where bundle, rules or options are bad."""
+        return _opened(self)
+
+    def __call__(self, notes: pa.RecordBatch) -> pa.RecordBatch:
+        """Coded notes, (notes,) rows of `linker.bulk.rows.output_schema`, in order.
+
+        notes: rows of `linker.bulk.rows.input_schema`. A note that cannot be annotated has an error in its row.
+        """
+        texts = _texts(notes)
+        coded = [note for group in _groups(texts) for note in self._coded(group)]
+        schema = output_schema(notes.schema, keep_text=self.keep_text)
+        computed = {
+            NOTE_ID: notes.column(NOTE_ID),
+            ERROR: pa.array([note.error for note in coded], pa.string()),
+            ELAPSED: pa.array([note.elapsed_ms for note in coded], pa.float32()),
+            MENTIONS: pa.array([note.mentions for note in coded], schema.field(MENTIONS).type),
+        }
+        columns = [computed[name] if name in computed else notes.column(name) for name in schema.names]
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _coded(self, group: Sequence[str | _Coded]) -> Iterator[_Coded]:
+        texts = [text for text in group if isinstance(text, str)]
+        annotated = iter(self._annotated(texts))
+        for text in group:
+            yield next(annotated) if isinstance(text, str) else text
+
+    def _annotated(self, texts: Sequence[str]) -> list[_Coded]:
+        """The time of notes that are annotated together is shared out by their lengths."""
+        annotator = self.open()
+        started = perf_counter()
+        try:
+            rows = [mention_rows(note, self.unit) for note in annotator.annotate(texts, self.options)]
+        except Exception as error:
+            if len(texts) > 1:
+                return [coded for text in texts for coded in self._annotated([text])]
+            # Messages and values of exceptions may hold what the note says; their class and place do not.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error("%s at %s:%d", type(error).__name__, Path(place.filename).name, place.lineno or 0)
+            return [_Coded(RowError.FAILED)]
+        spent_ms, length = 1000 * (perf_counter() - started), sum(map(len, texts)) + len(texts)
+        return [_Coded(None, of, spent_ms * (len(text) + 1) / length) for text, of in zip(texts, rows, strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _opened(how: BatchAnnotator) -> Annotator:
+    annotator = Annotator(
+        Linker.open(how.bundle, workers=1),
+        detector=WholeDetector() if how.is_terms else None,
+        headers=Headers(None if how.is_terms else how.sections),
+        triggers=Triggers([*TRIGGERS, *how.rules]),
+    )
+    annotator.linker.check(how.options)
+    return annotator
+
+
+def _texts(notes: pa.RecordBatch) -> list[str | _Coded]:
+    """The text of each note, or what is wrong with it."""
+    raws = notes.column(TEXT).cast(pa.large_binary())
+    known = notes.column(ERROR) if ERROR in notes.schema.names else pa.nulls(len(notes), pa.string())
+    return [_Coded(e) if e else _text(raw) for raw, e in zip(raws.to_pylist(), known.to_pylist(), strict=True)]
+
+
+def _text(raw: bytes | None) -> str | _Coded:
+    if raw is None:
+        return _Coded(RowError.NO_TEXT)
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return _Coded(RowError.NOT_UTF8)
+    return text if len(text) <= MAX_NOTE_LENGTH else _Coded(RowError.TOO_LONG)
+
+
+def _groups(texts: Sequence[str | _Coded]) -> Iterator[Sequence[str | _Coded]]:
+    """Notes that are annotated together: at most `_GROUP` characters, or one note."""
+    begin = held = 0
+    for row, text in enumerate(texts):
+        length = len(text) if isinstance(text, str) else 0
+        if row > begin and held + length > _GROUP:
+            yield texts[begin:row]
+            begin, held = row, 0
+        held += length
+    yield texts[begin:]

@@ -1,0 +1,70 @@
+"""What decides the output of a job: inputs, bundle, options and code. Runs that agree in it may share an output."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from linker.bulk.annotator import BatchAnnotator
+from linker.bulk.sink import Sink
+from linker.bulk.source import Part, Source
+from linker.bundles import bundle_path
+from linker.manifest import read_manifest
+
+Fingerprint = Mapping[str, str]  # each thing by a name that tells a user what it is
+
+_PACKAGE = Path(__file__).parents[1]
+_LONGEST = 120  # characters of a value that is kept as it is
+
+
+def fingerprint(
+    source: Source, parts: Sequence[Part], annotate: BatchAnnotator, sink: Sink, *, chunk_notes: int
+) -> Fingerprint:
+    """Of a job. Raises `BundleError`, and `InvalidInput` where a file of rules cannot be read."""
+    how = asdict(annotate) | {"bundle": read_manifest(bundle_path(annotate.bundle))[1]}
+    how |= {"sections": _content(annotate.sections), "rules": [_content(path) for path in annotate.rules]}
+    return {
+        "code": f"{version('medlinker')} {_code()}",
+        **dict(_flat(how, "")),
+        "output": _short(repr(sink)),
+        "chunk notes": str(chunk_notes),
+        "columns": _short(str(source.schema)),
+        **{f"input {part.name}": part.stamp for part in parts},
+    }
+
+
+def differences(theirs: Fingerprint, ours: Fingerprint, *, most: int = 5) -> str:
+    """What differs, in words; "" where nothing does."""
+    names = [name for name in dict.fromkeys([*theirs, *ours]) if theirs.get(name) != ours.get(name)]
+    told = [f"{name} was {theirs.get(name, 'not there')}, is {ours.get(name, 'not there')}" for name in names[:most]]
+    return "; ".join(told + ([f"and {len(names) - most:,} more"] if len(names) > most else []))
+
+
+def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            ordered = sorted(value) if isinstance(value, frozenset) else value
+            yield f"{prefix}{name}", _short(str(ordered))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Of what this package is made of: a version that is worked on has one number for many states."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".toml")):
+        digest.update(f"{file.relative_to(_PACKAGE)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]

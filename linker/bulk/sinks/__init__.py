@@ -1,0 +1,1 @@
+"""Where coded notes go: a format a module, each a `linker.bulk.sink.Sink`."""

@@ -1,0 +1,1 @@
+"""Where notes come from: a format a module, each a `linker.bulk.source.Source`."""

@@ -1,0 +1,104 @@
+"""Notes as JSON lines: an object a line. Kept fields come out as text: a string as it is, any other value as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from linker.bulk.files import check_columns, file_part, files_of, folder_values, open_bytes
+from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError, batches_of, input_schema
+from linker.bulk.source import Columns, Part
+from linker.errors import InvalidInput
+
+SUFFIXES = (".jsonl", ".ndjson")
+_LONGEST = 1 << 26  # bytes of a line; a note has 10 million characters at most
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesSource:
+    """Files of JSON lines, plain or compressed. Folders of a partitioned data set have values as the lines do."""
+
+    files: tuple[Path, ...]
+    columns: Columns
+
+    @classmethod
+    def of(cls, inputs: Sequence[str], columns: Columns) -> JsonLinesSource:
+        """The files that `inputs` mean. Raises `InvalidInput`."""
+        return cls(files_of(inputs, SUFFIXES), columns)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """See `Source`."""
+        return input_schema([pa.field(name, pa.string()) for name in self.columns.keep])
+
+    def parts(self) -> list[Part]:
+        """See `Source`: one for each file."""
+        return [file_part(file) for file in self.files]
+
+    def read(self, part: Part) -> Iterator[pa.RecordBatch]:
+        """See `Source`. A line that is no JSON object has the error `malformed`, and `FILE:LINE` for an id."""
+        return batches_of(self._rows(Path(part.name)), self.schema)
+
+    def _rows(self, file: Path) -> Iterator[dict[str, object]]:
+        folders = folder_values(file)
+        is_first = True
+        for place, found in objects_of(file):
+            if found is None:
+                yield {NOTE_ID: place, ERROR: RowError.MALFORMED}
+                continue
+            value = folders | found
+            if is_first:
+                check_columns(self.columns, value, file)
+                is_first = False
+            yield self._row(value)
+
+    def _row(self, value: dict[str, Any]) -> dict[str, object]:
+        text = value.get(self.columns.text)
+        is_text = text is None or isinstance(text, str)
+        return {
+            NOTE_ID: _shown(value.get(self.columns.note_id)),
+            TEXT: text.encode(errors="surrogatepass") if isinstance(text, str) else None,
+            ERROR: None if is_text else RowError.MALFORMED,
+            **{name: _shown(value.get(name)) for name in self.columns.keep},
+        }
+
+
+def objects_of(file: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The object of each line that is not blank, None where it is none, with its place. Raises `InvalidInput`."""
+    with open_bytes(file) as stream:
+        for number, line in enumerate(_lines(stream, file), start=1):
+            if line.strip():
+                yield f"{file.name}:{number}", _parsed(line)
+
+
+def _lines(stream: BinaryIO, file: Path) -> Iterator[bytes]:
+    r"""Lines, b"\0" in place of one that is longer than any note."""
+    try:
+        while line := stream.readline(_LONGEST):
+            is_too_long = len(line) == _LONGEST and not line.endswith(b"\n")
+            yield b"\0" if is_too_long else line
+            while is_too_long and line and not line.endswith(b"\n"):
+                line = stream.readline(_LONGEST)
+    except OSError as error:  # of what is compressed
+        raise InvalidInput("cannot be read to its end; is it truncated?", field=str(file)) from error
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line.decode(errors="surrogateescape"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _shown(value: object) -> str | None:
+    """A value as text that UTF-8 can hold."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode(errors="replace").decode()
