@@ -1,32 +1,48 @@
-"""Detection on raw notes with gold mentions: spans alone, then spans with their concepts, and what it costs.
+"""Detection on raw notes with gold mentions, by names, by the trained model and by both: spans alone, then concepts.
 
-    python benchmarks/detection.py BUNDLE CORPUS.jsonl.xz [--prefix MESH]
+    python benchmarks/detection.py BUNDLE CORPUS.jsonl.xz [--prefix MESH] [--model DIR]
 
-strict: begin and end are the gold's. relaxed: they overlap. Each span counts once; the
-parts of a coordination have one span. end to end: strict, and an id of the link is one of the gold's.
+strict: begin and end are the gold's. relaxed: they overlap. Each span counts once; the parts of a coordination have one
+span. end to end: strict, and an id of the link is one of the gold's. by note: the set of concepts that a note has,
+wherever they stand in it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import lzma
-import resource
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 
+from machine import describe, peak_rss
+
 from linker import Linker
 from linker.annotation import AnnotatedNote, Annotator
+from linker.corpus import GoldNote, read_notes
+from linker.detection.choice import Detect
+from linker.detection.tagger import OnnxTagger
 from linker.outcomes import identifiers
 
 Place = tuple[int, int]
 
 
-def f1(right_found: int, found: int, right_gold: int, gold: int) -> str:
-    precision, recall = right_found / max(found, 1), right_gold / max(gold, 1)
-    harmonic = 2 * precision * recall / max(precision + recall, 1e-9)
-    return f"precision {precision:.3f}  recall {recall:.3f}  F1 {harmonic:.3f}"
+@dataclass(slots=True)
+class Tally:
+    """How many were found, how many of those are right, and how many of the gold ones were found."""
+
+    found: int = 0
+    gold: int = 0
+    right: int = 0
+    reached: int = 0
+
+    def count(self, found: int, gold: int, right: int, reached: int) -> None:
+        self.found, self.gold = self.found + found, self.gold + gold
+        self.right, self.reached = self.right + right, self.reached + reached
+
+    def __str__(self) -> str:
+        precision, recall = self.right / max(self.found, 1), self.reached / max(self.gold, 1)
+        return f"{precision:.3f} {recall:.3f} {2 * precision * recall / max(precision + recall, 1e-9):.3f}"
 
 
 def overlaps(one: Place, others: Sequence[Place]) -> bool:
@@ -38,49 +54,50 @@ def main() -> None:
     parser.add_argument("bundle")
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--prefix", default="")
+    parser.add_argument("--model", type=Path, help="an exported detector; the shipped one without it")
     args = parser.parse_args()
-    with lzma.open(args.corpus) as lines:
-        notes = [json.loads(line) for line in lines]
-    texts = [note["text"] for note in notes]
+    notes = list(read_notes(args.corpus, prefix=args.prefix))
     linker = Linker.open(args.bundle, workers=1)
-    annotator = Annotator(linker)
-
-    detector = annotator.detector()
-    detector.detect(texts[:1])
-    started = process_time()
-    detector.detect(texts)
-    detection_s = process_time() - started
-    started, wall = process_time(), perf_counter()
-    annotated = [note for text in texts for note in annotator.annotate([text])]
-    spent, elapsed = process_time() - started, perf_counter() - wall
-    report(args.prefix, notes, annotated)
-    print(f"detection {len(texts) / detection_s:,.0f} notes per CPU second; ", end="")
-    print(f"all of it {len(texts) / spent:,.0f}, {len(texts) / elapsed:,.0f} a second")
-    print(f"{sum(len(t.split()) for t in texts) / len(texts):.0f} words a note; ", end="")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+    tagger = OnnxTagger(args.model) if args.model else None
+    print(describe())
+    print(f"{len(notes):,} notes of {sum(len(n.text.split()) for n in notes) / len(notes):.0f} words")
+    print(f"{'precision, recall, F1':8}", *(f"{name:>18}" for name in ("strict", "relaxed", "end to end", "by note")))
+    for detect in Detect:
+        annotator = Annotator(linker, detect=detect, tagger=tagger)
+        annotator.annotate([notes[0].text])
+        started, wall = process_time(), perf_counter()
+        annotated = [note for gold in notes for note in annotator.annotate([gold.text])]
+        spent, elapsed = process_time() - started, perf_counter() - wall
+        print(f"{detect:8}", *(f"{tally!s:>18}" for tally in tallies(notes, annotated)), end="  ")
+        print(f"{len(notes) / spent:.0f} notes a CPU second, {len(notes) / elapsed:.0f} a second")
+    print(f"peak memory {peak_rss():,.0f} MiB")
 
 
-def report(prefix: str, notes: list[dict], annotated: Sequence[AnnotatedNote]) -> None:
-    strict = found = gold = relaxed_found = relaxed_gold = linked = 0
+def tallies(notes: Sequence[GoldNote], annotated: Sequence[AnnotatedNote]) -> tuple[Tally, ...]:
+    strict, relaxed, linked, by_note = (Tally() for _ in range(4))
     for note, result in zip(notes, annotated, strict=True):
         wanted: dict[Place, set[str]] = {}
-        for mention in note["mentions"]:
-            ids = {f"{prefix}:{g}" if prefix and ":" not in g else g for g in mention["gold"]}
-            wanted.setdefault((mention["begin"], mention["end"]), set()).update(ids)
+        for mention in note.mentions:
+            begin, end = mention.parts[0].begin, mention.parts[0].end
+            if begin is not None and end is not None:
+                wanted.setdefault((begin, end), set()).update(mention.gold)
         got: dict[Place, set[str]] = {}
         for m in result.mentions:
-            answer = m.link.concept
-            ids = identifiers(answer) if answer else set()
-            got.setdefault((m.span.begin, m.span.end), set()).update(ids)
-        strict += len(wanted.keys() & got.keys())
-        found, gold = found + len(got), gold + len(wanted)
-        relaxed_found += sum(overlaps(place, list(wanted)) for place in got)
-        relaxed_gold += sum(overlaps(place, list(got)) for place in wanted)
-        linked += sum(bool(wanted[place] & ids) for place, ids in got.items() if place in wanted)
-    print(f"{len(notes):,} notes, {gold:,} gold spans, {found:,} found")
-    print("strict     ", f1(strict, found, strict, gold))
-    print("relaxed    ", f1(relaxed_found, found, relaxed_gold, gold))
-    print("end to end ", f1(linked, found, linked, gold))
+            got.setdefault((m.span.begin, m.span.end), set()).update(
+                identifiers(m.link.concept) if m.link.concept else ()
+            )
+        same = len(wanted.keys() & got.keys())
+        strict.count(len(got), len(wanted), same, same)
+        near, reached = sum(overlaps(p, list(wanted)) for p in got), sum(overlaps(p, list(got)) for p in wanted)
+        relaxed.count(len(got), len(wanted), near, reached)
+        right = sum(bool(wanted[place] & ids) for place, ids in got.items() if place in wanted)
+        linked.count(len(got), len(wanted), right, right)
+        concepts = {m.link.concept.concept_id: m.link.concept for m in result.mentions if m.link.concept}
+        meant = set().union(*wanted.values()) if wanted else set()
+        hits = sum(bool(meant & identifiers(concept)) for concept in concepts.values())
+        known = set().union(*map(identifiers, concepts.values())) if concepts else set()
+        by_note.count(len(concepts), len(meant), hits, len(meant & known))
+    return strict, relaxed, linked, by_note
 
 
 if __name__ == "__main__":

@@ -17,13 +17,14 @@ from functools import cached_property, lru_cache
 from linker.abbreviations import definitions, expand
 from linker.assertion import Triggers
 from linker.detection.abbreviated import AbbreviationDetector, ShortForms
+from linker.detection.choice import Detect, detector_of
 from linker.detection.detector import Detector, Span
-from linker.detection.dictionary import DictionaryDetector
+from linker.detection.tagger import Tagger
 from linker.errors import InvalidInput
 from linker.notes import AnnotatedMention, AnnotatedNote, mention_at
 from linker.options import DEFAULTS, Options
 from linker.pipeline import Linker, Timings
-from linker.records import Assertion, ConceptFilter, Mention
+from linker.records import Assertion, ConceptFilter, Link, MatchSource, Mention
 from linker.sections import Headers, Outline
 from linker.sentences import passages
 
@@ -76,8 +77,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class FoundMention:
-    """A mention that is not linked yet. reading: the mention with its abbreviations in full. The rest: see
-    `AnnotatedMention`.
+    """A mention that is not linked yet.
+
+    reading: the mention with its abbreviations in full. is_given: by the caller, and shown whatever it links to. The
+    rest: see `AnnotatedMention`.
     """
 
     span: Span
@@ -85,6 +88,7 @@ class FoundMention:
     reading: Mention
     assertions: frozenset[Assertion]
     section: str
+    is_given: bool
 
 
 class Annotator:
@@ -100,12 +104,17 @@ class Annotator:
         linker: Linker,
         *,
         detector: Detector | None = None,
+        detect: Detect = Detect.BOTH,
+        tagger: Tagger | None = None,
         headers: Headers | None = None,
         triggers: Triggers | None = None,
     ) -> None:
-        """detector: what finds mentions; None finds names of the bundle, and short forms that notes define."""
+        """detector: what finds mentions, all of which are shown. None finds them as `detect` says, by names and by
+        `tagger` or the shipped one, and short forms that notes define; what is no name and fits no concept is left out.
+        """
         self.linker = linker
         self._given = detector
+        self._detect, self._tagger = detect, tagger
         self._headers = headers or Headers()
         self._triggers = triggers or Triggers()
         self._names = lru_cache(_FILTERS_KEPT)(self._of_names)
@@ -125,7 +134,7 @@ class Annotator:
         by_note = [[mention for _ in of_note for mention in next(found)] for of_note in parts]
         linked = self._linked([mention for of_note in by_note for mention in of_note], options)
         return [
-            AnnotatedNote(note, tuple(next(linked) for _ in of_note))
+            AnnotatedNote(note, tuple(mention for _ in of_note if (mention := next(linked))))
             for note, of_note in zip(notes, by_note, strict=True)
         ]
 
@@ -153,12 +162,13 @@ class Annotator:
 
     def link(
         self, found: Sequence[FoundMention], options: Options = DEFAULTS
-    ) -> tuple[list[AnnotatedMention], Timings]:
-        """Each mention with its link, and the time that took."""
+    ) -> tuple[list[AnnotatedMention | None], Timings]:
+        """Each mention with its link, None for one that is not shown, and the time that took."""
         mentions, readings = [m.mention for m in found], [m.reading for m in found]
         links, timings = self.linker.link_as_read(mentions, readings, options)
         annotated = [
-            AnnotatedMention(m.span, link, m.assertions, m.section) for m, link in zip(found, links, strict=True)
+            AnnotatedMention(m.span, link, m.assertions, m.section) if m.is_given or _is_named(link) else None
+            for m, link in zip(found, links, strict=True)
         ]
         return annotated, timings
 
@@ -167,7 +177,7 @@ class Annotator:
         return self._given or AbbreviationDetector(self._names(options.filter))
 
     def _of_names(self, wanted: ConceptFilter) -> Detector:
-        return DictionaryDetector.of(self.linker.bundle, wanted=wanted)
+        return detector_of(self.linker.bundle, detect=self._detect, tagger=self._tagger, wanted=wanted)
 
     def _set_right(self, part: Part, spans: list[Span], names: Detector) -> list[Span]:
         """What was detected in a part, as places in the note."""
@@ -180,14 +190,20 @@ class Annotator:
     def _found(self, part: Part, spans: Sequence[Span]) -> list[FoundMention]:
         places = [(span.begin - part.begin, span.end - part.begin) for span in spans]
         said = self._triggers.assertions(part.text, places)
+        is_given = self._given is not None or part.spans is not None
         found = []
         for span, by_words in zip(spans, said, strict=True):
             mention = mention_at(part.note.text, span)
             reading = replace(mention, text=expand(mention.text, part.note.defined))
             section = part.note.outline.at(span.begin)
-            found.append(FoundMention(span, mention, reading, by_words | section.assertions, section.name))
+            found.append(FoundMention(span, mention, reading, by_words | section.assertions, section.name, is_given))
         return found
 
-    def _linked(self, found: Sequence[FoundMention], options: Options) -> Iterator[AnnotatedMention]:
+    def _linked(self, found: Sequence[FoundMention], options: Options) -> Iterator[AnnotatedMention | None]:
         for begin in range(0, len(found), _BATCH):
             yield from self.link(found[begin : begin + _BATCH], options)[0]
+
+
+def _is_named(link: Link) -> bool:
+    """Does a concept fit, or is this at least a name of some?"""
+    return link.concept is not None or any(found.source is not MatchSource.DENSE for found in link.candidates)

@@ -17,7 +17,10 @@ from linker.terminology import Terminology
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened bundle: immutable, memory-mapped, safe to share between threads. digest: SHA-256 of its manifest."""
+    """An opened bundle: immutable, memory-mapped, safe to share between threads.
+
+    digest: SHA-256 of its manifest. workers: threads that share a batch.
+    """
 
     path: Path
     digest: str
@@ -27,6 +30,7 @@ class Bundle:
     retriever: Retriever
     reranker: Reranker | None
     calibration: Calibration
+    workers: int
 
 
 def open_bundle(path: Path, *, workers: int = 1) -> Bundle:
@@ -49,4 +53,5 @@ def open_bundle(path: Path, *, workers: int = 1) -> Bundle:
         if manifest.reranker
         else None,
         calibration=read_calibration(path / CALIBRATION),
+        workers=workers,
     )

@@ -3,7 +3,7 @@
     {"doc_id": "1", "text": "..." or null, "mentions": [{"begin": 4, "end": 9, "mention": "...", "gold": ["D001260"]}]}
 
 begin and end are code points into `text` (null without one); an empty `gold` is NIL; a mention with `"composite": true`
-and parts joined by `|` names several concepts at once.
+and parts joined by `|` names several concepts at once. A mention may have a `type`, or several joined by commas.
 """
 
 from __future__ import annotations
@@ -25,13 +25,24 @@ class GoldMention:
     """What an annotator said.
 
     parts: the surface forms to link, one unless the mention is composite. misplaced: the offsets do not hold the
-    mention, as happens in published corpora; it is then linked without its place.
+    mention, as happens in published corpora; it is then linked without its place. types: what kind of thing it names,
+    in the corpus's own words.
     """
 
     note_id: str
     parts: tuple[Mention, ...]
     gold: frozenset[str]
     misplaced: bool = False
+    types: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class GoldNote:
+    """A note, "" where the corpus has no text, with its mentions in the corpus's order."""
+
+    note_id: str
+    text: str
+    mentions: tuple[GoldMention, ...]
 
 
 def read_corpus(path: Path, *, prefix: str = "") -> list[GoldMention]:
@@ -39,39 +50,47 @@ def read_corpus(path: Path, *, prefix: str = "") -> list[GoldMention]:
 
     Raises `InvalidInput` naming file, line and field.
     """
-    mentions: list[GoldMention] = []
-    for line, raw in _lines(path):
-        try:
-            note = json.loads(raw)
-            rows = list(enumerate(note["mentions"]))
-        except (ValueError, TypeError, KeyError) as error:
-            raise InvalidInput(
-                "expected a JSON object with doc_id, text and mentions", field=f"{path}:{line}"
-            ) from error
-        for position, row in rows:
-            field = f"{path}:{line}: mentions[{position}]"
-            try:
-                mentions.append(_gold(note, row, prefix))
-            except (TypeError, KeyError) as error:
-                raise InvalidInput("expected doc_id, a string mention and a list gold", field=field) from error
+    mentions = [mention for note in read_notes(path, prefix=prefix) for mention in note.mentions]
     if not mentions:
         raise InvalidInput("no gold mention; expected JSON lines with doc_id, text and mentions", field=str(path))
     return mentions
 
 
-def _gold(note: dict[str, Any], row: dict[str, Any], prefix: str) -> GoldMention:
-    text, surface = note.get("text") or "", row["mention"]
+def read_notes(path: Path, *, prefix: str = "") -> Iterator[GoldNote]:
+    """As `read_corpus`, note by note, those without a mention among them."""
+    for line, raw in _lines(path):
+        try:
+            note = json.loads(raw)
+            rows = list(enumerate(note["mentions"]))
+            note_id, text = str(note["doc_id"]), note.get("text") or ""
+        except (ValueError, TypeError, KeyError) as error:
+            raise InvalidInput(
+                "expected a JSON object with doc_id, text and mentions", field=f"{path}:{line}"
+            ) from error
+        mentions = []
+        for position, row in rows:
+            field = f"{path}:{line}: mentions[{position}]"
+            try:
+                mentions.append(_gold(note_id, text, row, prefix))
+            except (TypeError, KeyError) as error:
+                raise InvalidInput("expected a string mention and a list gold", field=field) from error
+        yield GoldNote(note_id, text, tuple(mentions))
+
+
+def _gold(note_id: str, text: str, row: dict[str, Any], prefix: str) -> GoldMention:
+    surface = row["mention"]
     if not isinstance(surface, str) or not isinstance(row["gold"], list):
         raise TypeError
     gold = frozenset(f"{prefix}:{g}" if prefix and ":" not in g else g for g in row["gold"])
+    types = frozenset(str(row.get("type", "")).split(",")) - {""}
     if row.get("composite") and "|" in surface:
-        return GoldMention(str(note["doc_id"]), tuple(Mention(part) for part in surface.split("|")), gold)
+        return GoldMention(note_id, tuple(Mention(part) for part in surface.split("|")), gold, types=types)
     placed = Mention(surface, text, row.get("begin"), row.get("end")) if text else Mention(surface)
     try:
         placed.check()
     except InvalidInput:
-        return GoldMention(str(note["doc_id"]), (Mention(surface, text),), gold, misplaced=True)
-    return GoldMention(str(note["doc_id"]), (placed,), gold)
+        return GoldMention(note_id, (Mention(surface, text),), gold, misplaced=True, types=types)
+    return GoldMention(note_id, (placed,), gold, types=types)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

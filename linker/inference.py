@@ -13,11 +13,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from linker.errors import BundleCorrupt
 
@@ -41,6 +42,21 @@ def _options() -> ort.SessionOptions:
     return options
 
 
+class Tokens(Protocol):
+    """A text as a model takes it: an encoding of the tokenizers library, or what stands for one."""
+
+    def __len__(self) -> int:
+        """How many tokens it has."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Its tokens."""
+
+    @property
+    def type_ids(self) -> list[int]:
+        """The segment of each."""
+
+
 class Session:
     """An ONNX model ready to run. Safe to call from several threads at once."""
 
@@ -53,7 +69,7 @@ class Session:
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self._output = self._session.get_outputs()[0].name
 
-    def run(self, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
+    def run(self, encodings: Sequence[Tokens]) -> NDArray[np.float32]:
         """The model's first output for encodings of one length; inputs the model does not declare are left out."""
         ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
         feeds: dict[str, NDArray[np.int64]] = {"input_ids": ids}
@@ -64,7 +80,7 @@ class Session:
         return np.asarray(self._session.run([self._output], feeds)[0], dtype=np.float32)
 
 
-def batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
+def batches(encodings: Sequence[Tokens]) -> Iterator[list[int]]:
     """Rows that are run together: of one token length, at most `TOKENS_PER_BATCH` tokens or one row."""
     rows_by_length: defaultdict[int, list[int]] = defaultdict(list)
     for row, encoding in enumerate(encodings):

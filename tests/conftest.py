@@ -45,14 +45,15 @@ def linker(bundle: Path) -> Linker:
     return Linker.open(bundle, workers=2, cached=0)
 
 
-@pytest.fixture
-def build_bundle(tmp_path: Path) -> Callable[[str], Linker]:
+@pytest.fixture(scope="session")
+def build_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Linker]:
     """A function from the text of a TSV to a linker over it."""
 
     def make(text: str) -> Linker:
-        source = tmp_path / "source.tsv"
+        folder = tmp_path_factory.mktemp("built")
+        source = folder / "source.tsv"
         source.write_text(text)
-        build([read(source)], tmp_path / "bundle", encoder=ENCODER)
-        return Linker.open(tmp_path / "bundle")
+        build([read(source)], folder / "bundle", encoder=ENCODER)
+        return Linker.open(folder / "bundle")
 
     return make

@@ -38,8 +38,8 @@ from training.dictionary import Ontology, read_entries, read_source
 from training.loss import LossOptions, NameLoss
 from training.mining import Mining, mine
 from training.pairs import Names, Numbers, PairOptions, PairReport, make_pairs
-from training.recipes import Place, Recipe, Share
-from training.runs import FIGURE, Run, open_run
+from training.recipes import FIGURE, Place, Recipe, Share
+from training.runs import Run, open_run
 from training.teacher import load_teacher
 from training.trainer import Outcome, Task, fit, set_seed, use_bf16
 

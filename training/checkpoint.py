@@ -43,10 +43,14 @@ class CheckpointError(LinkerError):
 
 
 class Kind(StrEnum):
-    """What a model does: embed one text, or score a pair of texts."""
+    """What a model does: embed one text, score a pair of texts, or find mentions in a text."""
 
     ENCODER = "encoder"
     RERANKER = "reranker"
+    DETECTOR = "detector"
+
+
+_HEADS = {"ForSequenceClassification": Kind.RERANKER, "ForTokenClassification": Kind.DETECTOR}
 
 
 class Pooling(StrEnum):
@@ -135,7 +139,7 @@ def kind_of(folder: Path) -> Kind:
     names = read_object(path).get("architectures") or []
     if not names:
         raise CheckpointError(f"{path}: architectures: expected the name of one, got none; say --kind")
-    return Kind.RERANKER if str(names[0]).endswith("ForSequenceClassification") else Kind.ENCODER
+    return next((kind for head, kind in _HEADS.items() if str(names[0]).endswith(head)), Kind.ENCODER)
 
 
 def pooling_of(folder: Path) -> Pooling | None:

@@ -38,8 +38,8 @@ from training.fusion import fit_weight
 from training.lists import CandidateList, Shape, Tally, read_lists, write_lists
 from training.listwise import ListwiseLoss, PairLogits, score_lists
 from training.miner import Miner
-from training.recipes import Described, Place, Recipe, Schedule
-from training.runs import FIGURE, Run, open_run
+from training.recipes import FIGURE, Described, Place, Recipe, Schedule
+from training.runs import Run, open_run
 from training.trainer import Outcome, Task, fit, quiet, set_seed
 
 RERANKER = "reranker.json"  # beside the weights: what serving needs to know of them

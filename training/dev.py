@@ -27,8 +27,7 @@ from linker.surface import normalise
 from training import smoke
 from training.dictionary import Entry, Ontology, read_entries
 from training.errors import TrainingError
-from training.recipes import Described, Place
-from training.runs import FIGURE
+from training.recipes import FIGURE, Described, Place
 
 NEAREST = 64
 OTHERS = 2000

@@ -1,8 +1,9 @@
-"""Export a sentence encoder or a cross-encoder of the BERT family: safetensors in, one ONNX file with its head out.
+"""Export an encoder, a cross-encoder or a token classifier of the BERT family: safetensors in, one ONNX file out.
 
 An encoder takes `input_ids` (n, length) int64 and gives `embedding` (n, dimension) float32 unit rows. A reranker takes
-`input_ids` and `token_type_ids` and gives `score` (n, 1) float32, the logit of a pair. There is no attention mask: a
-batch holds texts of one token length, so there is nothing to mask.
+`input_ids` and `token_type_ids` and gives `score` (n, 1) float32, the logit of a pair. A detector takes `input_ids` and
+gives `logits` (n, length, 3 x types) float32, of outside, beginning and inside for each type. There is no attention
+mask: a batch holds texts of one token length, so there is nothing to mask.
 The export is run as it will be served and compared with the torch model before it takes its place.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -27,13 +29,17 @@ from linker.publishing import publish
 from training.card import Card, write_card
 from training.checkpoint import Kind, sha256
 from training.invented import invented_names
-from training.parity import Parity, measure
+from training.parity import Parity, listed, measure
 from training.precision import Precision
 from training.quantise import Peaks, quantise, tapped
 from training.tracing import Base, to_onnx
 from training.trunk import Floats, TrunkError
 
-RERANKER_SETTINGS = ("depth", "context", "other_names", "weight")
+SETTINGS: Mapping[Kind, Mapping[str, type[Any] | UnionType]] = {
+    Kind.ENCODER: {},
+    Kind.RERANKER: dict.fromkeys(("depth", "context", "other_names", "weight"), int | float),
+    Kind.DETECTOR: {"types": list, "stride": int},
+}
 _CARD = "MODEL_CARD.md"
 _FILES = ("model.onnx", "tokenizer.json", "config.json", _CARD)
 _CALIBRATION_NAMES = 600
@@ -54,14 +60,15 @@ def export(
     precision: Precision = Precision.INT8,
     max_length: int = 128,
     names: Sequence[str] = (),
-    settings: Mapping[str, float] | None = None,
+    settings: Mapping[str, object] | None = None,
     drop_calibration: bool = False,
 ) -> Parity:
     """Export `base` to the folder `out`, which is replaced in one step; the same input gives the same bytes.
 
-    names: what parity is measured on; invented ones without it. settings: more of config.json; for a reranker the
-    numbers RERANKER_SETTINGS, see `linker.reranking`. A calibration.json in `out` was fitted with the model there: it
-    stays when model and tokenizer come out the same, byte for byte; otherwise `drop_calibration` says that it may go.
+    names: what parity is measured on; invented ones without it. settings: more of config.json, SETTINGS of its kind:
+    see `linker.reranking` and `linker.detection.tagger`. A calibration.json in `out` was fitted with the model there:
+    it stays when model and tokenizer come out the same, byte for byte; otherwise `drop_calibration` says that it may
+    go.
 
     Raises InvalidInput: an argument does not fit the model, `out` holds other things or a calibration that would go;
     ExportError: the model cannot be made int8, parity is below its limit, or `out` cannot be written. Nothing is
@@ -87,15 +94,15 @@ def export(
     return parity
 
 
-def _check(base: Base, out: Path, max_length: int, settings: Mapping[str, float]) -> None:
+def _check(base: Base, out: Path, max_length: int, settings: Mapping[str, object]) -> None:
     if not 8 <= max_length <= base.longest:
         raise InvalidInput(
             f"expected 8 to {base.longest}, the most {base.folder} reads, got {max_length}", field="max_length"
         )
-    if base.kind is Kind.RERANKER:
-        for name in RERANKER_SETTINGS:
-            if not isinstance(settings.get(name), int | float):
-                raise InvalidInput(f"expected a number, got {settings.get(name)!r}", field=f"settings.{name}")
+    for name, kind in SETTINGS[base.kind].items():
+        if not isinstance(settings.get(name), kind):
+            expected = getattr(kind, "__name__", "number")
+            raise InvalidInput(f"expected a {expected}, got {settings.get(name)!r}", field=f"settings.{name}")
     if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - {*_FILES, CALIBRATION}):
         raise InvalidInput(f"expected no folder, or one with nothing but an exported model, got {out}", field="out")
 
@@ -135,9 +142,14 @@ def _lowercases(tokenizer: Tokenizer) -> bool:
 
 def _to_int8(model: onnx.ModelProto, base: Base, max_length: int) -> onnx.ModelProto:
     names = every(invented_names(), _CALIBRATION_NAMES)
-    texts = names if base.kind is Kind.ENCODER else list(zip(names, names[1:] + names[:1], strict=True))
+    pairs = zip(names, names[1:] + names[:1], strict=True)
+    texts: Mapping[Kind, Sequence[Any]] = {
+        Kind.ENCODER: names,
+        Kind.RERANKER: list(pairs),
+        Kind.DETECTOR: listed(names),
+    }
     base.tokenizer.enable_truncation(max_length)
-    encodings = base.tokenizer.encode_batch_fast(texts)
+    encodings = base.tokenizer.encode_batch_fast(texts[base.kind])
     base.tokenizer.no_truncation()  # the tokenizer is written without settings of its own
     feeds = [_feeds(base, [encodings[row] for row in rows]) for rows in batches(encodings)]
     try:
@@ -190,6 +202,10 @@ _LIMITS = {
         "A logit orders the candidates of one mention; it is not a probability.",
         "It reads pairs as `linker.reranking` writes them, and no others.",
     ),
+    Kind.DETECTOR: (
+        "It finds what its training data call a mention; other kinds of notes have others.",
+        "It reads notes as `linker.detection.windows` says, and answers at the first token of each piece.",
+    ),
 }
 _INT8_LIMIT = "int8 products can saturate on x86 processors without VNNI instructions: measure parity there."
 
@@ -206,6 +222,9 @@ def _card(base: Base, card: Card, config: Mapping[str, Any], parity: Parity, fol
 def _about(base: Base, config: Mapping[str, Any]) -> str:
     """Markdown: what goes in and comes out, and how the file was made."""
     gives = "`score` (n, 1) float32: the logit of a pair"
+    if base.kind is Kind.DETECTOR:
+        gives = f"`logits`\n(n, length, {3 * len(config['types'])}) float32: outside, beginning and inside of "
+        gives += ", ".join(f"`{kind}`" for kind in config["types"])
     if base.kind is Kind.ENCODER:
         what = "the mean over all tokens" if config["pooling"] == "mean" else "the first token's row"
         gives = f"`embedding`\n(n, {config['dimension']}) float32: {what}, of length 1"

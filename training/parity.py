@@ -11,6 +11,7 @@ import torch
 from tokenizers import Encoding, Tokenizer
 
 from linker.console import progress
+from linker.detection.tagger import probabilities_of
 from linker.inference import Session, batches, load_tokenizer
 from linker.records import Mention
 from linker.reranking import write_mention
@@ -22,6 +23,7 @@ from training.trunk import Floats
 LIST_LENGTH = 16  # candidates of a list of pairs
 _LISTS = 120
 _TIE = 1e-4  # in standard deviations
+_NEAR = 1e-3  # between probabilities of two labels
 _MASKED = -2.0  # below any cosine
 
 
@@ -63,10 +65,9 @@ class Parity:
 
 
 def measure(base: Base, folder: Path, names: Sequence[str], precision: Precision) -> Parity:
-    """Compare the export in `folder` with `base` on `names`, or on lists of pairs of them for a reranker."""
-    if base.kind is Kind.ENCODER:
-        return _of_encoder(base, folder, names, precision)
-    return _of_reranker(base, folder, names, precision)
+    """Compare the export in `folder` with `base` on `names`, on pairs of them for a reranker, lists for a detector."""
+    of_kind = {Kind.ENCODER: _of_encoder, Kind.RERANKER: _of_reranker, Kind.DETECTOR: _of_detector}
+    return of_kind[base.kind](base, folder, names, precision)
 
 
 def _of_encoder(base: Base, folder: Path, names: Sequence[str], precision: Precision) -> Parity:
@@ -117,6 +118,28 @@ def _of_reranker(base: Base, folder: Path, names: Sequence[str], precision: Prec
     return Parity(len(encodings), "pairs", figures)
 
 
+def _of_detector(base: Base, folder: Path, names: Sequence[str], precision: Precision) -> Parity:
+    """Texts of several names; what is compared is how likely a token is each label."""
+    encodings = load_tokenizer(folder).encode_batch_fast(listed(names))
+    expected, got = (
+        np.concatenate([probabilities_of(row) for row in rows]) for rows in _rows(base, folder, encodings, "texts")
+    )
+    chosen = np.take_along_axis(expected, got.argmax(axis=2)[..., None], axis=2)[..., 0]
+    kept = float((expected.max(axis=2) - chosen <= _NEAR).mean())
+    mean, agreement = {Precision.INT8: (0.02, 0.98), Precision.FP32: (1e-4, 0.999)}[precision]
+    figures = (
+        Figure("worst probability difference", float(np.abs(expected - got).max())),
+        Figure("mean probability difference", float(np.abs(expected - got).mean()), mean, at_most=True),
+        Figure("label agreement", kept, agreement),
+    )
+    return Parity(len(encodings), "texts", figures)
+
+
+def listed(names: Sequence[str]) -> list[str]:
+    """Texts of `LIST_LENGTH` names each."""
+    return [", ".join(names[start : start + LIST_LENGTH]) for start in range(0, len(names), LIST_LENGTH)]
+
+
 def _encoded_lists(tokenizer: Tokenizer, names: Sequence[str]) -> list[Encoding]:
     pairs = []
     for start in np.linspace(0, len(names) - 1, min(_LISTS, len(names)), dtype=int).tolist():
@@ -127,6 +150,11 @@ def _encoded_lists(tokenizer: Tokenizer, names: Sequence[str]) -> list[Encoding]
 
 def _outputs(base: Base, folder: Path, encodings: Sequence[Encoding], unit: str) -> tuple[Floats, Floats]:
     """What torch and the export give for each encoding: two (n, width) float32."""
+    expected, got = _rows(base, folder, encodings, unit)
+    return np.stack(expected), np.stack(got)
+
+
+def _rows(base: Base, folder: Path, encodings: Sequence[Encoding], unit: str) -> tuple[list[Floats], list[Floats]]:
     session = Session(folder / "model.onnx")
     expected: list[Floats] = [np.empty(0, np.float32)] * len(encodings)
     got = list(expected)
@@ -137,7 +165,7 @@ def _outputs(base: Base, folder: Path, encodings: Sequence[Encoding], unit: str)
             for row, our, their in zip(rows, ours, theirs, strict=True):
                 got[row], expected[row] = our, their
             advance(len(rows))
-    return np.stack(expected), np.stack(got)
+    return expected, got
 
 
 def _run_torch(base: Base, encodings: Sequence[Encoding]) -> Floats:

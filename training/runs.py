@@ -1,10 +1,10 @@
 """A run is a folder, and the folder is all that a run is: kill it, and `--resume` goes on from what is there.
 
 recipe.toml       what is done, with every default written out
-metrics.jsonl     a line every few steps (step, loss, learning_rate, rows_per_s) and one an evaluation (step, acc@1)
-curves.png        loss and acc@1 over steps
+metrics.jsonl     a line every few steps (step, loss, learning_rate, rows_per_s) and one an evaluation (step, figures)
+curves.png        loss and the figure on dev (acc@1, or that of another kind of model) over steps
 checkpoints/      step-N/: the last whole checkpoint of the trainer
-best/             the model with the best acc@1 on dev so far; without dev, the last
+best/             the model with the best figure on dev so far; without dev, the last
 state             one word: running, done or failed
 """
 
@@ -24,13 +24,12 @@ from typing import Any
 
 from linker.errors import InvalidInput
 from training.errors import TrainingError
-from training.recipes import Recipe, differences, read_recipe, to_toml
+from training.recipes import FIGURE, Recipe, differences, read_recipe, to_toml
 
 RECIPE = "recipe.toml"
 METRICS = "metrics.jsonl"
 CURVES = "curves.png"
 STATE = "state"
-FIGURE = "acc@1"  # the figure on dev that decides which model is best
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
 
@@ -39,9 +38,13 @@ _STEP = re.compile(r"step-(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An open run folder. What it knows it reads from its files, so that there is nothing to bring back on resuming."""
+    """An open run folder. What it knows it reads from its files, so that there is nothing to bring back on resuming.
+
+    figure: see `Recipe`.
+    """
 
     folder: Path
+    figure: str = FIGURE
 
     @property
     def best(self) -> Path:
@@ -90,8 +93,8 @@ class Run:
         _replace(self.folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
 
     def evaluations(self) -> list[tuple[int, float]]:
-        """Step and acc@1 of every evaluation, in order."""
-        return [(line["step"], line[FIGURE]) for line in self.metrics() if FIGURE in line]
+        """Step and figure of every evaluation, in order."""
+        return [(line["step"], line[self.figure]) for line in self.metrics() if self.figure in line]
 
     def draw_curves(self) -> None:
         """Draw curves.png from metrics.jsonl."""
@@ -105,7 +108,9 @@ class Run:
         loss.plot(*_points(lines, "loss"), color="tab:blue", label="loss")
         accuracy = loss.twinx()
         accuracy.set_ylabel("on dev")
-        for name, style in zip(_figures(lines), ("o-", "s:", "^:", "v:", "D:", "x:", "+:") * 9, strict=False):
+        for name, style in zip(
+            _figures(lines, self.figure), ("o-", "s:", "^:", "v:", "D:", "x:", "+:") * 9, strict=False
+        ):
             accuracy.plot(*_points(lines, name), style, color="tab:orange", label=name)
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
         drawn = self.folder / f".{CURVES}"
@@ -118,8 +123,8 @@ def _points(lines: list[dict[str, Any]], name: str) -> tuple[list[int], list[flo
     return [step for step, _ in points], [value for _, value in points]
 
 
-def _figures(lines: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for line in lines for name in line if name.startswith(FIGURE)))
+def _figures(lines: list[dict[str, Any]], figure: str) -> list[str]:
+    return list(dict.fromkeys(name for line in lines for name in line if name.startswith(figure)))
 
 
 def _replace(path: Path, text: str) -> None:
@@ -139,7 +144,7 @@ def open_run(folder: Path, recipe: Recipe, *, resume: bool) -> Iterator[Run]:
     something and `resume` is off, holds no run or one of another recipe, or the run is done; `TrainingError`: another
     process runs it, or it cannot be written.
     """
-    run = Run(folder)
+    run = Run(folder, recipe.figure)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         _check_resumable(run, recipe, resume=resume)
     with _locked(run):

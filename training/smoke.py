@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
-from linker.corpus import GoldMention
+from linker.corpus import GoldMention, GoldNote
 from linker.records import Mention
 from ontologies.records import Concept, Name, Record, Release, Source, TermType
 
@@ -62,6 +62,22 @@ def invented_corpus() -> list[GoldMention]:
         if number % 3 == 0
     ]
     return [*mentions, GoldMention("note 0", (Mention("Acute renal failure"),), frozenset({_id(0)}))]
+
+
+def invented_notes() -> list[GoldNote]:
+    """Sentences with a mention of each concept, and its finding as a type of its own."""
+    notes = []
+    for number, (course, site, finding) in enumerate(product(_COURSES, _SITES, _FINDINGS)):
+        before = ("The patient has ", "No sign of ", "History: ")[number % 3]
+        texts = f"{course[0]} {site[number % 2]} {finding[0]}", f"{finding[1]}"
+        text = f"{before}{texts[0]} since 2012, and {texts[1]} of late."
+        mentions = [
+            GoldMention(f"note {number}", (Mention(found, text, text.find(found), text.find(found) + len(found)),),
+                        frozenset({_id(number)}), types=frozenset({kind}))
+            for found, kind in zip(texts, ("disorder", "symptom"), strict=True)
+        ]  # fmt: skip
+        notes.append(GoldNote(f"note {number}", text, tuple(mentions)))
+    return notes
 
 
 def write_invented_base(folder: Path, *, seed: int = 0, dimension: int = 32) -> None:

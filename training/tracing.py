@@ -38,9 +38,10 @@ class Graph(Protocol):
 
     inputs: ClassVar[tuple[str, ...]]
     output: ClassVar[str]
+    output_axes: ClassVar[dict[int, str]]
 
     def __call__(self, *ids_and_mask: torch.Tensor) -> torch.Tensor:
-        """Run a batch, (n, width) float32."""
+        """Run a batch, (n, width) float32, or (n, length, width)."""
 
 
 class SentenceEncoder(torch.nn.Module):  # type: ignore[misc]
@@ -52,6 +53,7 @@ class SentenceEncoder(torch.nn.Module):  # type: ignore[misc]
 
     inputs: ClassVar[tuple[str, ...]] = ("input_ids",)
     output: ClassVar[str] = "embedding"
+    output_axes: ClassVar[dict[int, str]] = {0: "n"}
 
     def __init__(self, encoder: torch.nn.Module, pooling: Pooling) -> None:
         super().__init__()
@@ -78,6 +80,7 @@ class PairScorer(torch.nn.Module):  # type: ignore[misc]
 
     inputs: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids")
     output: ClassVar[str] = "score"
+    output_axes: ClassVar[dict[int, str]] = {0: "n"}
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
@@ -95,9 +98,28 @@ class PairScorer(torch.nn.Module):  # type: ignore[misc]
         return (torch.matmul(self.classifier.weight, pooled) + self.classifier.bias.unsqueeze(1)).squeeze(2)
 
 
+class TokenTagger(torch.nn.Module):  # type: ignore[misc]
+    """Token ids and mask, both (n, length), to the logits of each token, (n, length, labels)."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("input_ids",)
+    output: ClassVar[str] = "logits"
+    output_axes: ClassVar[dict[int, str]] = {0: "n", 1: "length"}
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = model.base_model
+        self.classifier = model.classifier
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Tag a batch, (n, length, labels) float32."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        logits: torch.Tensor = self.classifier(hidden)
+        return logits
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A model folder as read. `shape` is the transformers configuration; `pooling` is None for a reranker."""
+    """A model folder as read. `shape` is the transformers configuration; `pooling` is None where there is a head."""
 
     folder: Path
     kind: Kind
@@ -146,6 +168,16 @@ def read_reranker(folder: Path) -> Base:
     if set(base.tokenizer.encode("a", "b").type_ids) != {0, 1}:
         raise CheckpointError(f"{folder}: the tokenizer does not tell the two texts of a pair apart (post_processor)")
     return base
+
+
+def read_detector(folder: Path) -> Base:
+    """Load a token classifier, from safetensors only.
+
+    Raises CheckpointError: see `check_folder`; another architecture.
+    """
+    check_folder(folder)
+    model = _load(folder, transformers.AutoModelForTokenClassification, _ENCODERS)
+    return _base(folder, Kind.DETECTOR, None, TokenTagger(model), model.config)
 
 
 def _base(folder: Path, kind: Kind, pooling: Pooling | None, graph: Any, shape: Any) -> Base:
@@ -212,7 +244,7 @@ def _trace(base: Base) -> onnx.ModelProto:
             buffer,
             input_names=inputs,
             output_names=[graph.output],
-            dynamic_axes=dict.fromkeys(inputs, batch) | {graph.output: {0: "n"}},
+            dynamic_axes=dict.fromkeys(inputs, batch) | {graph.output: graph.output_axes},
             opset_version=_OPSET,
             dynamo=False,
         )

@@ -1,6 +1,6 @@
 """A Hugging Face trainer that keeps a run folder: whole checkpoints, metrics, the best model, an early stop.
 
-`fit` takes the trainers of sentence-transformers (bi-encoder and cross-encoder) as they are and adds what a long run on
+`fit` takes trainers of sentence-transformers and of transformers as they are and adds what a long run on
 a small machine needs. Rows are put in order once, before training, for all epochs: a run that goes on from a checkpoint
 then sees the rows that it would have seen.
 """
@@ -28,16 +28,18 @@ from linker.console import progress
 from linker.publishing import publish
 from training.errors import TrainingError
 from training.recipes import Recipe, Schedule
-from training.runs import FIGURE, Run
+from training.runs import Run
 
-Score = Callable[[], Mapping[str, float]]  # figures on dev, "acc@1" among them, of the model as it is now
+Score = Callable[[], Mapping[str, float]]  # figures on dev, that of the recipe among them, of the model as it is now
 Save = Callable[[Path], object]  # writes the model as it is now into an empty folder
+LENGTH = "length"  # the column that says how long a row is
+_BATCHES_SORTED = 32  # that are made of rows which come together; more would tell epochs apart
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)  # torch reports a full disk as RuntimeError
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. best_step: the step of the model in best/; best: its acc@1 on dev, None without dev."""
+    """How a run ended. best_step: the step of the model in best/; best: its figure on dev, None without dev."""
 
     steps: int
     best_step: int
@@ -64,9 +66,9 @@ def use_bf16(precision: str) -> bool:
 class Task:
     """What is trained, and how well it does.
 
-    trainer_class, arguments_class: of sentence-transformers. rows: columns of text and a label column, as `loss` takes
-    them. score: figures on dev of `model` as it is now; without it there is no early stop and the last model is the
-    best. save: writes `model` as it is now.
+    trainer_class, arguments_class: of sentence-transformers, or with a trainer that takes a `loss` as theirs do. rows:
+    as `loss` takes them; with a column `length`, rows of like length share a batch. score: figures on dev of `model` as
+    it is now; without it there is no early stop and the last model is the best. save: writes `model` as it is now.
     """
 
     trainer_class: type[Any]
@@ -88,7 +90,7 @@ def fit(run: Run, recipe: Recipe, task: Task) -> Outcome:
     follower = _Follower(run, schedule, total, task)
     if start is None or not follower.is_over(start[0]):
         arguments = _arguments(task.arguments_class, run, schedule, total, seed)
-        ordered = task.rows.select(_order(len(task.rows), schedule.epochs, seed))
+        ordered = task.rows.select(_order(task.rows, schedule, seed))
         with quiet():
             trainer_class = _followed(task.trainer_class, run)
             trainer = trainer_class(model=task.model, args=arguments, train_dataset=ordered, loss=task.loss)
@@ -111,10 +113,18 @@ def _title(step: int) -> str:
     return f"Training from step {step:,}" if step else "Training"
 
 
-def _order(rows: int, epochs: int, seed: int) -> np.ndarray[Any, Any]:
+def _order(rows: Dataset, schedule: Schedule, seed: int) -> np.ndarray[Any, Any]:
     """Row numbers for all epochs, each in an order of its own."""
     random = np.random.default_rng(seed)
-    return np.concatenate([random.permutation(rows) for _ in range(epochs)])
+    order = np.concatenate([random.permutation(len(rows)) for _ in range(schedule.epochs)])
+    if LENGTH not in rows.column_names:
+        return order
+    lengths, stretch = np.array(rows[LENGTH]), schedule.batch_size * _BATCHES_SORTED
+    stretches = [order[start : start + stretch] for start in range(0, len(order), stretch)]
+    order = np.concatenate([near[np.argsort(lengths[near], kind="stable")] for near in stretches])
+    whole = len(order) - len(order) % schedule.batch_size
+    batches = random.permutation(order[:whole].reshape(-1, schedule.batch_size))
+    return np.concatenate([batches.reshape(-1), order[whole:]])
 
 
 def _arguments(arguments_class: type[Any], run: Run, schedule: Schedule, total: int, seed: int) -> Any:
@@ -248,12 +258,12 @@ class _Follower(TrainerCallback):  # type: ignore[misc]
         with self._clock.paused():
             best = max((value for _, value in self._run.evaluations()), default=-1.0)
             figures = dict(self._score()) if self._score else {}
-            if figures.get(FIGURE, math.inf) > best:
+            if figures.get(self._run.figure, math.inf) > best:
                 self._keep()
             # After the model: a line says that what it tells of is there.
             if figures:
                 self._run.log(step, **figures)
-                self._on_dev = f", {FIGURE} {figures[FIGURE]:.4f}"
+                self._on_dev = f", {self._run.figure} {figures[self._run.figure]:.4f}"
             self._run.draw_curves()
 
     def _keep(self) -> None:

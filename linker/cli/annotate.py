@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,8 @@ from linker.assertion import Triggers
 from linker.bundles import DEFAULT
 from linker.cli.shared import BundleOption, DisplayOption, LanguageOption, TypesOption, VocabularyOption
 from linker.console import stderr, stdout
+from linker.detection.choice import Detect
+from linker.detection.tagger import OnnxTagger
 from linker.errors import InvalidInput
 from linker.jsonlines import annotated_line
 from linker.offsets import OffsetUnit
@@ -44,6 +47,14 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
     rerank: Annotated[
         RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
     ] = RerankMode.AUTO,
+    detect: Annotated[
+        Detect,
+        typer.Option(help="What finds mentions: names of the bundle, the trained model, or both together."),
+    ] = Detect.BOTH,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A model of your own, as `linker export` wrote it, in place of ours."),
+    ] = None,
     sections: Annotated[
         Path, typer.Option(metavar="TOML", help="Headers of sections, in place of those that are shipped.")
     ] = SECTIONS,
@@ -62,15 +73,17 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
 
       echo "No chest pain." | linker annotate --json -
 
-    Mentions are names of the bundle, and short forms that the note defines. What the note says of a mention comes from
-    its words (negated, uncertain, historical, hypothetical, family) and its section. Notes are not altered: begin and
+    Mentions are names of the bundle, what a trained model takes for a mention and a concept fits, and short forms that
+    the note defines. What the note says of a mention comes from its words (negated, uncertain, historical,
+    hypothetical, family) and its section. Notes are not altered: begin and
     end are their own, CRLF, tabs and emoji counted.
     """
     wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
     options = Options(top_k=top_k, filter=wanted, rerank=rerank, display_language=display_language)
     headers, triggers = Headers(sections), Triggers([*TRIGGERS, *(rules or [])])
     texts = [(file, _read(file)) for file in files]
-    annotator = Annotator(Linker.open(bundle), headers=headers, triggers=triggers)
+    tagger = OnnxTagger(detector, workers=os.cpu_count() or 1) if detector else None
+    annotator = Annotator(Linker.open(bundle), detect=detect, tagger=tagger, headers=headers, triggers=triggers)
     notes = []
     for file, text in texts:
         (note,) = annotator.annotate([text], options)

@@ -20,6 +20,7 @@ from linker.detection.generic import common_words, generic_words
 from linker.detection.words import Word, words_of
 from linker.inference import load_tokenizer
 from linker.records import EVERYTHING, ConceptFilter
+from linker.surface import normalise
 from linker.terminology import Terminology
 
 _ACRONYM = 6  # characters at most of names whose capitals have to stand in the note, too
@@ -49,6 +50,12 @@ class DictionaryDetector:
         """Is a normalised form a name that would be found, or the plural of one?"""
         rows = self._forms.name(form)
         return rows is not None and self._name(rows) is not None
+
+    def semantic_types(self, surface: str) -> frozenset[str]:
+        """Those of the concepts that a mention which was found may name; "" stands for none."""
+        rows = self._forms.name(normalise(surface))
+        found = (self._types(name) for name in self._names_at(rows)) if rows else ()
+        return frozenset(kind for types in found for kind in types or ("",))
 
     @classmethod
     def of(cls, bundle: Bundle, *, wanted: ConceptFilter = EVERYTHING) -> DictionaryDetector:
@@ -87,12 +94,18 @@ class DictionaryDetector:
         form = self._forms.form(rows[0])
         if form in self._generic or sum(map(str.isalpha, form)) < 2:
             return None
-        names = [self._terminology.name_of_form(row) for row in self._forms.equal(rows)]
+        names = self._names_at(rows)
         if self._mask is not None and not self._mask[names].any():
             return None
         if self._is_common(form):
             return True
         return len(form) <= _ACRONYM and not any(map(str.islower, "".join(map(self._terminology.name, names))))
+
+    def _names_at(self, rows: Rows) -> list[int]:
+        return [self._terminology.name_of_form(row) for row in self._forms.equal(rows)]
+
+    def _types(self, name: int) -> tuple[str, ...]:
+        return self._terminology.semantic_types(int(self._terminology.concept_of_name[name]))
 
 
 def _runs(words: Iterable[Word]) -> Iterator[list[Word]]:

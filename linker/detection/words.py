@@ -33,6 +33,11 @@ class Word:
     gap: str | None
 
 
+def marks(note: str) -> Iterator[tuple[int, int]]:
+    """Where de-identification took something out, as half-open ranges of code points."""
+    return (mark.span() for mark in _REMOVED.finditer(note))
+
+
 def words_of(note: str) -> Iterator[Word]:
     """The words in order. Those within a de-identification mark are left out, and no name goes over one.
 
@@ -54,7 +59,7 @@ def words_of(note: str) -> Iterator[Word]:
         if not form:
             continue
         if not text.isascii():
-            begin, end = _without_controls(note, begin, end)
+            begin, end = without_controls(note, begin, end)
         gap = None if is_apart or _breaks(note, before, begin) else "" if _joins(before.form, form) else " "
         before, is_apart = Word(begin, end, form, gap), False
         yield before
@@ -65,11 +70,11 @@ def _form(word: str) -> str:
     return normalise(word)
 
 
-def _without_controls(note: str, begin: int, end: int) -> tuple[int, int]:
-    """A word without the format controls around it, such as a byte-order mark."""
-    while unicodedata.category(note[begin]) == "Cf":
+def without_controls(note: str, begin: int, end: int) -> tuple[int, int]:
+    """A range without the format controls around it, such as a byte-order mark."""
+    while begin < end and unicodedata.category(note[begin]) == "Cf":
         begin += 1
-    while unicodedata.category(note[end - 1]) == "Cf":
+    while begin < end and unicodedata.category(note[end - 1]) == "Cf":
         end -= 1
     return begin, end
 

@@ -64,4 +64,5 @@ class Annotation:
             raise ResponseTooLarge(f"{message}; send fewer or shorter ones at a time")
         costs = found_costs((mention.reading for mention in found), reranked=self._reranked)
         text = Text(document.text, self._request.unit)
-        return await self._batcher.run(self._link, [(mention, text) for mention in found], costs, self._admission)
+        linked = await self._batcher.run(self._link, [(mention, text) for mention in found], costs, self._admission)
+        return [mention for mention in linked if mention is not None]

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     core_dumps: bool = False
     max_queued_tokens: int = Field(default=131_072, ge=1)
     max_batch_tokens: int = Field(default=128, ge=1, le=65_536)
-    max_in_flight_batches: int = Field(default=8, ge=1, le=1024)
+    max_in_flight_batches: int = Field(default=4, ge=1, le=1024)
     cached_mentions: int = Field(default=CACHED, ge=0)
     default_timeout_s: float = Field(default=60.0, gt=0)
     max_connection_age_s: float = Field(default=1800.0, gt=0)

@@ -89,7 +89,10 @@ class FindMentions:
 
 @dataclass(frozen=True, slots=True)
 class LinkFound:
-    """Links what was found; an item is a mention and the text that it is of, its result an AnnotatedMention message."""
+    """Links what was found; an item is a mention and the text that it is of.
+
+    Its result is an AnnotatedMention message, None for a mention that is not shown.
+    """
 
     annotator: Annotator
     options: Options
@@ -99,8 +102,10 @@ class LinkFound:
         """See `Job`."""
         annotated, timings = self.annotator.link([mention for mention, _ in items], self.options)
         texts = [text for _, text in items]
-        results = [annotated_mention_message(m, text.offsets) for m, text in zip(annotated, texts, strict=True)]
-        return Done(results, timings, _reranked([mention.link for mention in annotated]))
+        results = [
+            annotated_mention_message(m, t.offsets) if m else None for m, t in zip(annotated, texts, strict=True)
+        ]
+        return Done(results, timings, _reranked([mention.link for mention in annotated if mention]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,11 @@ from training.card import Card, find_card
 from training.checkpoint import Kind, Pooling, find_model, kind_of, read_object
 from training.precision import Precision
 
-SETTINGS = "reranker.json"  # what training leaves beside a cross-encoder's weights
+SETTINGS = {Kind.RERANKER: "reranker.json", Kind.DETECTOR: "detector.json"}  # what training leaves beside weights
+_LEFT = {
+    Kind.RERANKER: ("crossencoder", "numbers weight, depth, context, other_names and perhaps max_length"),
+    Kind.DETECTOR: ("detector", "types, a list of names, and numbers max_length and stride"),
+}
 _MAX_LENGTH = 128
 
 
@@ -43,34 +48,41 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     pooling: Annotated[Pooling | None, typer.Option(help="For an encoder that states none: cls for SapBERT.")] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(help="JSON of a reranker: weight, depth, context, other_names. MODEL's reranker.json without it."),
+        typer.Option(
+            help="JSON of a reranker or detector. What `linker train` left beside MODEL's weights without it."
+        ),
     ] = None,
     drop_calibration: Annotated[
         bool,
         typer.Option("--drop-calibration", help="Remove the calibration.json that was fitted with the model replaced."),
     ] = False,
 ) -> None:
-    """Export a sentence encoder or a cross-encoder of the BERT family to ONNX, and compare it with torch.
+    """Export an encoder, a cross-encoder or a token classifier of the BERT family to ONNX, and compare it with torch.
 
     Nothing is written when the export is too far from torch: an encoder's vector below a cosine of 0.99 (int8) or
-    0.9999 (fp32); a reranker with another first candidate in a tenth (int8) or a hundredth (fp32) of lists of 16.
+    0.9999 (fp32); a reranker with another first candidate in a tenth (int8) or a hundredth (fp32) of lists of 16; a
+    detector with another label for one token in fifty (int8) or a thousand (fp32).
 
     Example: linker export runs/encoder --out models/encoder
     """
     lines = _read_names(names)
     folder = find_model(model)
     kind = kind or kind_of(folder)
-    given = _read_settings(folder, settings) if kind is Kind.RERANKER else {}
-    longest = max_length or int(given.get("max_length", _MAX_LENGTH))
+    given = _read_settings(settings or folder / SETTINGS[kind], kind) if kind in SETTINGS else {}
+    longest = max_length or int(str(given.get("max_length", _MAX_LENGTH)))
     card = _named(find_card(folder), name=name, model=model, licence=licence)
     try:
         from training.export import export as write
-        from training.tracing import read_encoder, read_reranker
+        from training.tracing import Base, read_detector, read_encoder, read_reranker
     except ModuleNotFoundError as error:
         raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="export") from error
-    base = read_encoder(folder, pooling=pooling) if kind is Kind.ENCODER else read_reranker(folder)
+    read: Mapping[Kind, Callable[[Path], Base]] = {
+        Kind.ENCODER: partial(read_encoder, pooling=pooling),
+        Kind.RERANKER: read_reranker,
+        Kind.DETECTOR: read_detector,
+    }
     parity = write(
-        base,
+        read[kind](folder),
         out,
         card=card,
         precision=precision,
@@ -94,13 +106,11 @@ def _read_names(path: Path | None) -> list[str]:
     return names
 
 
-def _read_settings(folder: Path, path: Path | None) -> Mapping[str, float]:
-    path = path or folder / SETTINGS
+def _read_settings(path: Path, kind: Kind) -> Mapping[str, object]:
     if not path.is_file():
+        command, fields = _LEFT[kind]
         raise InvalidInput(
-            f"{path}: expected what `linker train crossencoder` leaves there: a JSON object of numbers weight, "
-            f"depth, context, other_names and perhaps max_length",
-            field="settings",
+            f"{path}: expected what `linker train {command}` leaves there: a JSON object of {fields}", field="settings"
         )
     return read_object(path)
 

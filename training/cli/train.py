@@ -12,6 +12,7 @@ from linker.console import stderr, stdout
 from linker.errors import InvalidInput
 from training.cli.calibrate import calibrate
 from training.cli.crossencoder import crossencoder
+from training.cli.detector import detector
 from training.cli.gold import gold
 from training.cli.language import language
 
@@ -95,6 +96,7 @@ def _from(base: Mapping[str, float], figure: str) -> str:
 
 
 app.command()(crossencoder)
+app.command()(detector)
 app.command()(calibrate)
 app.command()(gold)
 app.command()(language)
