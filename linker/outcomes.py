@@ -87,16 +87,20 @@ def judge(
     mentions: Sequence[GoldMention],
     *,
     rerank: RerankMode = RerankMode.AUTO,
+    depth: int = RECALL_DEPTH,
     batch: int = BATCH,
     advance: Callable[[int], object] = int,
 ) -> list[Outcome]:
-    """Link every gold mention and see what becomes of it, in order. `batch` changes the speed and nothing else."""
+    """Link every gold mention and see what becomes of it among the first `depth` candidates, in order.
+
+    `batch` changes the speed and nothing else.
+    """
     terminology = linker.bundle.terminology
     concepts = terminology.concepts_by_id({concept_id for mention in mentions for concept_id in mention.gold})
     positions = Counter[str]()
     outcomes = []
     for start in range(0, len(mentions), batch):
-        for mention, links in linked(linker, mentions[start : start + batch], rerank=rerank):
+        for mention, links in linked(linker, mentions[start : start + batch], rerank=rerank, depth=depth):
             written = [_as_written(linker, link) for link in links]
             outcomes.append(_outcome(terminology, concepts, positions[mention.note_id], mention, links, written))
             positions[mention.note_id] += 1
@@ -105,11 +109,11 @@ def judge(
 
 
 def linked(
-    linker: Linker, mentions: Sequence[GoldMention], *, rerank: RerankMode
+    linker: Linker, mentions: Sequence[GoldMention], *, rerank: RerankMode, depth: int = RECALL_DEPTH
 ) -> Iterator[tuple[GoldMention, list[Link]]]:
-    """Each mention with a link for each of its parts, all in one batch, `RECALL_DEPTH` candidates deep."""
+    """Each mention with a link for each of its parts, all in one batch, `depth` candidates deep."""
     parts = [part for mention in mentions for part in mention.parts]
-    links = iter(linker.link(parts, Options(top_k=RECALL_DEPTH, rerank=rerank)))
+    links = iter(linker.link(parts, Options(top_k=depth, rerank=rerank)))
     for mention in mentions:
         yield mention, [next(links) for _ in mention.parts]
 

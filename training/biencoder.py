@@ -25,10 +25,12 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
+from torch import nn
 
 from linker.console import stderr
 from linker.publishing import publish
 from linker.records import Embeddings
+from training.alignment import Aligned, AlignmentLoss, AlignmentOptions, make_alignment
 from training.bases import embed, interpolated, load_base, save_model, weights_of, weights_sha256
 from training.card import FILE, UNKNOWN, Card, Data
 from training.dev import NEAREST, OTHERS, DevOptions, DevSet, Gold, figures, prepare
@@ -38,10 +40,12 @@ from training.mining import Mining, mine
 from training.pairs import Names, Numbers, PairOptions, PairReport, make_pairs
 from training.recipes import FIGURE, Place, Recipe, Share
 from training.runs import Run, open_run
+from training.teacher import load_teacher
 from training.trainer import Outcome, Task, fit, set_seed, use_bf16
 
 DATA = "data"
 MERGED = "merge.json"
+_PIVOTS = "pivots.npz"  # of an alignment: the numbers of the pivot names, and their embeddings by the base
 _SHARES = (0.0, 0.25, 0.5, 0.75)
 
 
@@ -51,6 +55,7 @@ class BiencoderRecipe(Recipe):
     base: a model folder, the name of a model on the hub, a run folder, or `invented`. max_length: tokens of a name that
     training reads. source: ontologies whose names are learned. gold: mentions that are learned as names of their
     concept. dev: what decides which model is best. teacher: a sentence encoder whose cosines are imitated.
+    alignment: draw names of other languages to those of one, instead of pairing names.
     merge_with_base: share of the base's weights averaged into the last model, which is the result where nothing was
     better on dev; "auto" tries none, 1/4, 1/2 and 3/4.
     licence: of the weights that come out, for the model card.
@@ -62,6 +67,7 @@ class BiencoderRecipe(Recipe):
     gold: tuple[Gold, ...] = ()
     dev: tuple[DevOptions, ...] = ()
     pairs: PairOptions = PairOptions()
+    alignment: AlignmentOptions | None = None
     mining: Mining | None = None
     teacher: Place | None = None
     loss: LossOptions = LossOptions()
@@ -75,6 +81,12 @@ class BiencoderRecipe(Recipe):
             raise ValueError("expected each [[dev]] to have a name of its own")
         if not names and (self.merge_with_base == "auto" or self.schedule.patience):
             raise ValueError('expected a [[dev]], which merge_with_base = "auto" and schedule.patience decide by')
+        return self
+
+    @model_validator(mode="after")
+    def _aligns_or_pairs(self) -> BiencoderRecipe:
+        if self.alignment is not None and (self.gold or self.mining is not None):
+            raise ValueError("expected no [[gold]] and no [mining] beside [alignment]: learn from them in a second run")
         return self
 
 
@@ -100,12 +112,13 @@ def train_biencoder(recipe: BiencoderRecipe, out: Path, *, resume: bool = False)
         names, rows = _data(session)
         devs = prepare(recipe.dev, run.folder, session.embed, seed=recipe.seed)
         base = weights_of(model)
+        loss = _loss(session, names, rows)
         model.max_seq_length = recipe.max_length
         task = Task(
             trainer_class=SentenceTransformerTrainer,
             arguments_class=SentenceTransformerTrainingArguments,
             model=model,
-            loss=NameLoss(model, names, recipe.loss, _teacher(session, names, rows)),
+            loss=loss,
             rows=_dataset(names, rows),
             score=(lambda: figures(devs, session.embed)) if devs else None,
             save=session.save,
@@ -138,8 +151,9 @@ def _data(session: _Session) -> tuple[Names, Numbers]:
     """Names and rows as the run folder has them, made first if it does not."""
     folder = session.run.folder / DATA
     if not folder.is_dir():
-        names, rows, report = _make_data(session)
         with publish(folder) as staging:
+            options = session.recipe.alignment
+            names, rows, report = _align(session, options, staging) if options else _make_data(session)
             pq.write_table(pa.table(asdict(names)), staging / "names.parquet")
             pq.write_table(pa.table({"names": list(rows)}), staging / "rows.parquet")
             (staging / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
@@ -165,6 +179,17 @@ def _make_data(session: _Session) -> tuple[Names, Numbers, dict[str, Any]]:
     return pairs.names, mined.rows, {**report, "mined_rows": len(mined.rows), "confused": mined.confused}
 
 
+def _align(session: _Session, options: AlignmentOptions, folder: Path) -> tuple[Names, Numbers, dict[str, Any]]:
+    """What is aligned; the pivot names, and where the base has them, are left in `folder`."""
+    aligned = make_alignment(read_entries(session.recipe.source), options, seed=session.recipe.seed)
+    report = {"names": len(aligned.names), "pivots": len(aligned.pivots), "rows": len(aligned.rows)}
+    stderr.print(f"{report['rows']:,} names to align with {report['pivots']:,} in {options.pivot}", soft_wrap=True)
+    texts = [aligned.names.texts[number] for number in aligned.pivots]
+    places = session.embed(texts, f"Embedding names in {options.pivot}")
+    np.savez(folder / _PIVOTS, numbers=aligned.pivots, places=places)
+    return aligned.names, aligned.rows[:, None], report
+
+
 def _tell(report: PairReport) -> None:
     say = partial(stderr.print, soft_wrap=True, markup=False)
     say(f"{report.names:,} names of {report.concepts:,} concepts, {report.one_name_concepts:,} of which have one name")
@@ -181,19 +206,28 @@ def _tell(report: PairReport) -> None:
 
 
 def _dataset(names: Names, rows: Numbers) -> Dataset:
-    columns = ["anchor", "positive", *(f"negative_{number}" for number in range(1, rows.shape[1] - 1))]
+    columns = ["anchor", "positive", *(f"negative_{number}" for number in range(1, rows.shape[1] - 1))][: rows.shape[1]]
     texts = {column: [names.texts[number] for number in rows[:, at]] for at, column in enumerate(columns)}
     return Dataset.from_dict({**texts, "label": rows.tolist()})
 
 
-def _teacher(session: _Session, names: Names, rows: Numbers) -> Embeddings | None:
-    """The teacher's embedding of every name in `rows`, zero for the rest: it reads each name once, not once a batch."""
+def _loss(session: _Session, names: Names, rows: Numbers) -> nn.Module:
+    recipe, model = session.recipe, session.model
+    if recipe.alignment is None:
+        return NameLoss(model, names, recipe.loss, _teacher(session, names, rows))
+    pivots = np.load(session.run.folder / DATA / _PIVOTS)
+    aligned = Aligned(names, rows[:, 0], pivots["numbers"])
+    teacher = _teacher(session, names, np.union1d(rows, aligned.pivots))
+    return AlignmentLoss(model, aligned, pivots["places"], recipe.alignment, teacher)
+
+
+def _teacher(session: _Session, names: Names, numbers: Numbers) -> Embeddings | None:
+    """The teacher's embedding of the names of `numbers`, zero for the rest: it reads each once, not once a batch."""
     if session.recipe.teacher is None:
         return None
-    used = np.unique(rows)
-    teacher = load_base(session.recipe.teacher)
-    bf16 = use_bf16(session.recipe.schedule.precision)
-    found = embed(teacher, [names.texts[number] for number in used], bf16=bf16, what="Embedding with the teacher")
+    used = np.unique(numbers)
+    teacher = load_teacher(session.recipe.teacher, bf16=use_bf16(session.recipe.schedule.precision))
+    found = teacher([names.texts[number] for number in used])
     table = np.zeros((len(names), found.shape[1]), dtype=np.float32)
     table[used] = found
     return table

@@ -141,7 +141,7 @@ class _Maker:
         """The names in the wanted languages, by normalised form."""
         names: dict[str, Name] = {}
         for name in entry.names:
-            if not _speaks(name.language, self._options.languages):
+            if not speaks(name.language, self._options.languages):
                 self._dropped["name in another language"] += 1
             elif normalise(name.name) in names:
                 self._dropped["same name after normalisation"] += 1
@@ -282,7 +282,8 @@ def _primary(tag: str) -> str:
     return tag.lower().partition("-")[0]
 
 
-def _speaks(tag: str, wanted: Sequence[str]) -> bool:
+def speaks(tag: str, wanted: Sequence[str]) -> bool:
+    """Whether a BCP-47 tag is one of `wanted` or a kind of it, "es-MX" of "es"; all are where none is wanted."""
     return not wanted or any(
         tag.lower() == want.lower() or tag.lower().startswith(f"{want.lower()}-") for want in wanted
     )

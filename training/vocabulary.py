@@ -141,15 +141,20 @@ def _spells(text: str) -> bool:
 def _write(base: Path, folder: Path, tokenizer: dict[str, Any], kept: Sequence[int]) -> None:
     new = {old: index for index, old in enumerate(kept)}
     _write_weights(base / WEIGHTS, folder / WEIGHTS, kept)
-    _write_json(folder / TOKENIZER, _renumbered(tokenizer, new))
+    write_json(folder / TOKENIZER, _renumbered(tokenizer, new))
     config = dict(read_object(base / CONFIG))
     ids = {key: new[value] for key, value in config.items() if key.endswith("_token_id") and value in new}
-    _write_json(folder / CONFIG, config | ids | {"vocab_size": len(kept)})
+    write_json(folder / CONFIG, config | ids | {"vocab_size": len(kept)})
     if (base / _SETTINGS).is_file():
         settings = dict(read_object(base / _SETTINGS))
         if added := settings.get("added_tokens_decoder"):
             settings["added_tokens_decoder"] = {str(new[int(old)]): token for old, token in added.items()}
-        _write_json(folder / _SETTINGS, settings)
+        write_json(folder / _SETTINGS, settings)
+    copy_settings(base, folder)
+
+
+def copy_settings(base: Path, folder: Path) -> None:
+    """Copy what does not depend on the vocabulary: modules of sentence-transformers, licences."""
     for path in sorted(base.iterdir()):
         if path.is_file() and path.name in _COPIED:
             shutil.copyfile(path, folder / path.name)
@@ -202,7 +207,8 @@ def _renumbered_template(post_processor: dict[str, Any] | None, new: Mapping[int
             )
 
 
-def _write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as JSON that people can read."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

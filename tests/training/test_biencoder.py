@@ -17,9 +17,12 @@ for package in ("accelerate", "datasets", "matplotlib", "pytorch_metric_learning
 
 from linker.cli import app
 from linker.errors import InvalidInput
-from training.bases import load_base
+from ontologies.records import Name
+from training.bases import embed, load_base
 from training.biencoder import BiencoderRecipe, train_biencoder
 from training.recipes import read_recipe
+from training.runs import Run
+from training.smoke import invented_source
 
 SHORT = """
 base = "{base}"
@@ -95,3 +98,30 @@ def test_help_teaches_a_recipe_without_loading_torch() -> None:
     assert run.returncode == 0
     assert "[[source]]" in run.stdout
     assert "[schedule]" in run.stdout
+
+
+def test_a_run_aligns_another_language_with_the_one_its_base_knows_and_resumes(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    text = SHORT.format(base="invented", merge='"auto"').replace("[pairs]\nlimit = 64", "[alignment]\nkeep = 0.3")
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=r"no \[\[gold\]\] and no \[mining\] beside \[alignment\]"):
+        read_recipe(path, BiencoderRecipe)
+    path.write_text(text.replace('[[gold]]\ncorpus = "corpus.jsonl"\n', ""))
+    recipe = read_recipe(path, BiencoderRecipe)
+    trained = train_biencoder(recipe, tmp_path / "run")
+    report = json.loads((tmp_path / "run/data/report.json").read_text())
+    assert report == {"names": 720, "pivots": 540, "rows": 180 + 54}
+    checkpoint = Run(tmp_path / "run").last_checkpoint()
+    assert checkpoint is not None
+    assert margin(str(checkpoint[1])) > margin("invented") + 0.01
+    (tmp_path / "run/state").write_text("failed\n")
+    assert train_biencoder(recipe, tmp_path / "run", resume=True) == trained
+
+
+def margin(model: str) -> float:
+    """By how much Spanish names are nearer to an English name of their own concept than to those of others."""
+    names = [record for record in invented_source().records if isinstance(record, Name)]
+    first = {tag: [n.name for n in names if (n.language, n.term_type) == (tag, "preferred")] for tag in ("en", "es")}
+    english, spanish = (embed(load_base(model), texts, bf16=False) for texts in first.values())
+    cosine = spanish @ english.T
+    return float(cosine.diagonal().mean() - cosine.mean())

@@ -14,6 +14,7 @@ from training.cli.calibrate import calibrate
 from training.cli.crossencoder import crossencoder
 from training.cli.detector import detector
 from training.cli.gold import gold
+from training.cli.language import language
 
 # Brackets are escaped from rich, and \b keeps click from joining the lines of a paragraph.
 HELP = """Train models from recipes.
@@ -98,3 +99,4 @@ app.command()(crossencoder)
 app.command()(detector)
 app.command()(calibrate)
 app.command()(gold)
+app.command()(language)

@@ -1,0 +1,115 @@
+"""`linker train language`: a bundle for a new language, in one command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linker.console import stdout
+from linker.errors import InvalidInput
+
+_BASE = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="RUN", help="Folder of the run; new, or one to go on with.")
+    ],
+    lang: Annotated[
+        str, typer.Option(metavar="TAG", help="The new language, BCP-47: es takes names in es-MX, too.")
+    ] = "",
+    ontology: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH", help="What `linker build` reads, with names in the language and in --pivot; several add up."
+        ),
+    ] = None,
+    base: Annotated[
+        str, typer.Option(metavar="MODEL", help="Sentence encoder to start from: a folder, a run, a model on the hub.")
+    ] = _BASE,
+    pivot: Annotated[str, typer.Option(metavar="TAG", help="The language that the base knows.")] = "en",
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Annotated notes, as for `linker evaluate`: three fifths to learn from, one to choose by, one to "
+            "judge by; with --test, four and one.",
+        ),
+    ] = None,
+    test: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Annotated notes to judge by, and for nothing else.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Vocabulary of bare gold ids: MESH makes D009203 MESH:D009203.")] = "",
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Plain text in the language, for its vocabulary: lines, .gz or .xz too."),
+    ] = None,
+    teacher: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="Sentence encoder to imitate: module:attribute with encode, or as --base."),
+    ] = "",
+    untagged: Annotated[
+        str, typer.Option(metavar="TAG", help="Language of names whose source does not say; --pivot without it.")
+    ] = "",
+    vocabulary: Annotated[int, typer.Option(min=0, help="New tokens, at most; 0 leaves the base's vocabulary.")] = 8000,
+    scale: Annotated[
+        float, typer.Option(min=0.001, max=10.0, help="How much is learned from, as a share of the full size.")
+    ] = 1.0,
+    licence: Annotated[str, typer.Option(help="Of the models that come out, for their cards.")] = "unknown",
+    step: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this step; several may be given. See below.")
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="All of it in minutes, on an invented ontology and base: does it work here?")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that encode names.")] = os.cpu_count() or 1,
+) -> None:
+    """Train an encoder and a cross-encoder for a language, and build a calibrated bundle, with a report.
+
+    An example, with the files of docs/languages.md:
+
+      linker train language --lang es --ontology hp.obo --ontology hp-es.babelon.tsv --out runs/es
+
+    The steps, in their order: names, base, aligned, tuned, encoders, draft, reranker, calibration, evaluation, bundle.
+    What is done is not done again: give the same command after a kill, or with other options to redo what they change.
+    RUN/evaluation/report.md says what each step added, on concepts of which no name was learned; RUN/bundle is the
+    bundle, RUN/encoders/tuned and RUN/reranker/exported are its models.
+    """
+    try:
+        from training.language.chain import train_language
+    except ModuleNotFoundError as error:
+        raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="train") from error
+    from training.dictionary import Ontology
+    from training.language.recipe import FULL, SMOKE, LanguageRecipe
+
+    if smoke:
+        recipe = SMOKE
+    elif not lang or not ontology:
+        raise InvalidInput("expected both, or --smoke; see `linker train language --help`", field="--lang, --ontology")
+    else:
+        recipe = LanguageRecipe(
+            language=lang,
+            pivot=pivot,
+            ontologies=tuple(Ontology(path=path, language=untagged or pivot) for path in ontology),
+            base=base,
+            texts=tuple(map(str, text or ())),
+            corpora=tuple(map(str, corpus or ())),
+            tests=tuple(map(str, test or ())),
+            prefix=prefix,
+            teacher=teacher or None,
+            vocabulary=vocabulary,
+            licence=licence,
+            **{amount: max(1, round(scale * full)) for amount, full in FULL.items()},
+        )
+    facts = train_language(recipe, out, only=step or (), workers=workers)
+    console = stdout()
+    for judged, values in facts.get("evaluation", {}).items():
+        told = "  ".join(f"@{k} {value:.3f}" for k, value in values.items())  # type: ignore[attr-defined]
+        console.print(f"{judged}: {told}", soft_wrap=True)
+    if "bundle" in facts:
+        console.print(
+            f"The bundle is {out / 'bundle'}. Next: linker link --bundle {out / 'bundle'} ...", soft_wrap=True
+        )
