@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import subprocess
@@ -116,7 +117,11 @@ def process(bundle: Path) -> Iterator[tuple[int, str, str]]:
     """A server; its process id, address and admin address."""
     # With core dumps allowed, or nobody but root could look into /proc/PID/fd.
     command = [sys.executable, "-m", "linker", "serve", "--bundle", str(bundle), "--port", "0", "--core-dumps"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as popen:
+    # What it remembers of mentions grows until it is full, which is not what is looked for here.
+    environment = {**os.environ, "LINKER_CACHED_MENTIONS": "16"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as popen:
         assert popen.stdout is not None
         words = popen.stdout.readline().split()
         yield popen.pid, words[2], words[5].rstrip("):")

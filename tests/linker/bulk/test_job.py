@@ -99,14 +99,12 @@ def test_another_job_in_the_same_folder_is_refused(job: Callable[..., Job]) -> N
     assert written(of.out) == before
 
 
-def test_an_output_of_another_bundle_is_refused(
-    job: Callable[..., Job], build_bundle: Callable, tmp_path: Path
-) -> None:
+def test_an_output_of_another_bundle_is_refused(job: Callable[..., Job], build_bundle: Callable) -> None:
     of = job(notes(3))
     run(of)
-    build_bundle("A:1\tasthma\n")
+    other = build_bundle("A:1\tasthma\n").bundle.path
     with pytest.raises(JobError, match="bundle was [0-9a-f]{64}, is [0-9a-f]{64}"):
-        run(replace(of, annotate=replace(of.annotate, bundle=str(tmp_path / "bundle"))))
+        run(replace(of, annotate=replace(of.annotate, bundle=str(other))))
 
 
 def test_a_folder_in_use_or_of_something_else_is_refused(job: Callable[..., Job]) -> None:

@@ -36,7 +36,7 @@ def read(file: Path) -> bytes:
         return b""
 
 
-def interrupted(arguments: list[str], journal: Path, *, kills: int, seed: int) -> int:
+def interrupted(arguments: list[str], journal: Path, *, kills: int, within_s: float, seed: int) -> int:
     """Run until it ends by itself, killing a driver or a worker at random so many times. Gives how often it was.
 
     Every second kill, and no two in a row, may come while workers start: a job gives up where none ever is ready.
@@ -49,7 +49,7 @@ def interrupted(arguments: list[str], journal: Path, *, kills: int, seed: int) -
             before = read(journal)
             while killed % 2 and read(journal) == before and driver.poll() is None:
                 time.sleep(0.01)
-            time.sleep(chance.uniform(0.0, 2.0))
+            time.sleep(chance.uniform(0.0, within_s))
             if driver.poll() is not None:
                 break
             victim = chance.choice([driver.pid, *workers_of(driver.pid)])
@@ -66,11 +66,12 @@ def interrupted(arguments: list[str], journal: Path, *, kills: int, seed: int) -
         assert driver.returncode == -signal.SIGKILL, said.decode()
 
 
-def check(bundle: Path, folder: Path, *, count: int, chunk_notes: int, kills: int) -> None:
+def check(bundle: Path, folder: Path, *, count: int, chunk_notes: int, kills: int, within_s: float) -> None:
     file = write_notes(folder / "notes.jsonl", notes(count))
     subprocess.run(command(bundle, file, folder / "whole", chunk_notes=chunk_notes), check=True, capture_output=True)
     again = command(bundle, file, folder / "killed", chunk_notes=chunk_notes)
-    killed = interrupted(again, folder / "killed/job/finished.jsonl", kills=kills, seed=count)
+    journal = folder / "killed/job/finished.jsonl"
+    killed = interrupted(again, journal, kills=kills, within_s=within_s, seed=count)
     assert killed == kills
     assert written(folder / "killed") == written(folder / "whole")
     assert written(folder / "killed").total() == count
@@ -78,12 +79,12 @@ def check(bundle: Path, folder: Path, *, count: int, chunk_notes: int, kills: in
 
 
 def test_a_job_killed_a_few_times(bundle: Path, tmp_path: Path) -> None:
-    check(bundle, tmp_path, count=400, chunk_notes=4, kills=3)
+    check(bundle, tmp_path, count=400, chunk_notes=4, kills=3, within_s=0.2)
 
 
 @pytest.mark.long
 def test_a_job_killed_twenty_times(bundle: Path, tmp_path: Path) -> None:
-    check(bundle, tmp_path, count=20_000, chunk_notes=50, kills=20)
+    check(bundle, tmp_path, count=20_000, chunk_notes=50, kills=20, within_s=2.0)
 
 
 def test_workers_end_with_their_driver(bundle: Path, tmp_path: Path) -> None:
