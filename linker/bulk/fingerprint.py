@@ -32,7 +32,7 @@ def fingerprint(
         **dict(_flat(how, "")),
         "output": _short(repr(sink)),
         "chunk notes": str(chunk_notes),
-        "columns": _short(str(source.schema)),
+        "columns": _short(", ".join(f"{field.name} ({field.type})" for field in source.schema)),
         **{f"input {part.name}": part.stamp for part in parts},
     }
 
