@@ -43,7 +43,7 @@ LONG = 4  # a batch of large calls is up to so many times as long as others, whe
 SHORT_S = 0.015  # how long a batch of large calls should take while small ones are about
 ABOUT_S, ABOUT_BATCHES = 1.0, 10  # small calls are about for so long after one, or for so many full batches
 LEAST_BATCHES = 5  # that may wait for any call, so that a lone worker does not refuse what comes at one moment
-STRETCH = 5  # a call is due when so many times its own tokens have been linked: more than a stream has batches at work
+STRETCH = 5  # a call is due when so many times its own tokens have been linked, or two times for each worker
 RETRY_S = (0.05, 10.0)  # least and most that a refused client is told to wait
 WORKER_NICENESS = 10  # of 19: with it a refusal under overload took 118 ms where it had taken 500 (99 of 100)
 _SMOOTHING = 0.2
@@ -146,6 +146,7 @@ class Batcher:
         self._small, self._large = _Queue(), _Queue()
         self._small_until = 0.0
         self._seconds_per_token = 0.0002
+        self._stretch = max(STRETCH, 2 * workers)
 
     @property
     def queued(self) -> int:
@@ -213,7 +214,7 @@ class Batcher:
 
     def _allowed(self, tokens: int) -> int:
         """Tokens that may be linked from a call's arrival to its end, its own among them."""
-        return max(max(self.workers, LEAST_BATCHES) * self.max_batch, STRETCH * tokens)
+        return max(max(self.workers, LEAST_BATCHES) * self.max_batch, self._stretch * tokens)
 
     def _due(self, tokens: int) -> float:
         return monotonic() + self._allowed(tokens) * self._seconds_per_token / self.workers

@@ -125,7 +125,7 @@ def test_a_signal_drains(bundle: Path, number: signal.Signals) -> None:
             stub = LinkingServiceStub(channel)
             request = link_request([Mention(f"{MARKER} {row}") for row in range(200)], Options())
             warm = stub.LinkMentions(request, wait_for_ready=True)
-            calls = [stub.LinkMentions.future(request) for _ in range(8)]
+            calls = [stub.LinkMentions.future(request) for _ in range(4)]
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             assert next(watch).status == SERVING
             # Waits its turn behind batches of the large calls, which have then begun and are far from done.
