@@ -54,7 +54,8 @@ class Scripted(LinkingServiceServicer):
     """An echo with a script.
 
     faults: what the next requests end with, None for an answer. streams: how the next streams go, by name.
-    too_large: so many mentions have too large an answer. gate: answers wait until it is open.
+    too_large: so many mentions have too large an answer. gate: answers wait until it is open. over: a stream of
+    mentions has ended, of whichever side's doing.
     """
 
     fault, busy, bad = staticmethod(fault), staticmethod(busy), staticmethod(bad)
@@ -69,6 +70,7 @@ class Scripted(LinkingServiceServicer):
         self.digest = DIGEST
         self.gate = threading.Event()
         self.gate.set()
+        self.over = threading.Event()
 
     def answer(self, request: Any) -> Any:
         provenance = Provenance(bundle_digest=self.digest, bundle="echo")
@@ -116,6 +118,7 @@ class Scripted(LinkingServiceServicer):
     def StreamLinkMentions(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802
         name = self.streams.popleft() if self.streams else "in_order"
         self.opened += 1
+        context.add_callback(self.over.set)
         yield from SCRIPTS[name](self.recorded(requests), self)
         if name == "lost":
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
