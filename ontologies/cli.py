@@ -22,7 +22,7 @@ from ontologies.indexing import RECALL_FLOOR, IndexOptions
 from ontologies.joining import Joined
 from ontologies.matches import write_conflicts
 from ontologies.readers import recognised
-from ontologies.readers.licences import has_expired
+from ontologies.readers.licences import has_expired, says_which
 from ontologies.readers.options import Options, Problems
 from ontologies.records import Release, Source
 from ontologies.starter import ENCODER, RERANKER, TERMS
@@ -310,6 +310,11 @@ def _licence_warnings(releases: Sequence[Release]) -> Iterator[str]:
     for release in releases:
         if has_expired(release.licence, today=today):
             yield f"licence: that of {release.source} has ended, as it says itself: {release.licence}"
+        elif release.licence and not says_which(release.licence):
+            yield (
+                f"licence: expected an SPDX identifier, an address or a licence's name, {release.source} states"
+                f" {release.licence!r}; know what that allows before you pass the bundle on"
+            )
 
 
 def _described(releases: Sequence[Release]) -> str:

@@ -1,8 +1,8 @@
-"""Checks the hierarchy that concepts make of one another: every parent exists, and no concept is its own ancestor."""
+"""Finds circles in the hierarchy that concepts make of one another."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +14,17 @@ from ontologies.records import Concept
 _SPELLED = 20  # concepts of a cycle that a message spells out
 
 
-def check_parents(concepts: Iterable[tuple[Concept, str]], *, known: Container[str] = ()) -> None:
-    """Raise at the first parent that is nowhere, or the first cycle. Linear in concepts and parents.
+def circle_among(concepts: Iterable[tuple[Concept, str]]) -> SourceError | None:
+    """The error for the first concept that is its own ancestor, if there is one. Linear in concepts and parents.
 
     concepts: of every source of a build, each with the path of its file; an id that occurs twice has the parents of
-    both. known: ids that may be parents although they are not among `concepts`.
+    both.
     """
     found: dict[str, list[tuple[Concept, str]]] = {}
     for concept, path in concepts:
         found.setdefault(concept.concept_id, []).append((concept, path))
-    for concept, path in (place for places in found.values() for place in places):
-        for parent in concept.parents:
-            if parent not in found and parent not in known:
-                raise missing_parent(concept.concept_id, parent, path=path, line=concept.line)
-    if cycle := find_cycle({child: [p for concept, _ in at for p in concept.parents] for child, at in found.items()}):
-        raise _cycle(found, cycle)
+    cycle = find_cycle({child: [p for concept, _ in at for p in concept.parents] for child, at in found.items()})
+    return _closing(found, cycle) if cycle else None
 
 
 def below_cycles(children: NDArray[np.int64], parents: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -81,16 +77,7 @@ def spelled(cycle: Sequence[str]) -> str:
     return " -> ".join([*cycle, cycle[0]] if len(cycle) <= _SPELLED else cut)
 
 
-def missing_parent(concept_id: str, parent: str, *, path: str, line: int) -> SourceError:
-    """The error for a parent that is nowhere."""
-    message = (
-        f"expected the parent of {concept_id} to be a concept of this build, got {parent}, which no file"
-        " defines (--lenient drops such parents)"
-    )
-    return SourceError(message, path=path, line=line or None, field="parents")
-
-
-def _cycle(found: Mapping[str, Sequence[tuple[Concept, str]]], cycle: Sequence[str]) -> SourceError:
+def _closing(found: Mapping[str, Sequence[tuple[Concept, str]]], cycle: Sequence[str]) -> SourceError:
     child, back_to = cycle[-1], cycle[0]
     concept, file = next(place for place in found[child] if back_to in place[0].parents)
     message = f"expected no concept to be its own ancestor, got {spelled(cycle)}"

@@ -23,7 +23,7 @@ from linker.tables import TABLES, map_table, write_table
 from linker.typos import SHORTEST, word_hashes
 from ontologies.alternates import join_alternates
 from ontologies.errors import BuildError, SourceError
-from ontologies.hierarchy import below_cycles, check_parents, find_cycle, missing_parent, spelled
+from ontologies.hierarchy import below_cycles, circle_among, find_cycle, spelled
 from ontologies.matches import Unions
 from ontologies.readers.circles import CIRCULAR, in_circles
 from ontologies.readers.options import Problems
@@ -273,17 +273,22 @@ def _rows(database: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any
 def _check_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> None:
     database.execute(_DEFINED)
     for concept_id, parent, path, line in _rows(database, _MISSING_PARENTS):
-        error = missing_parent(concept_id, parent, path=paths[path], line=line)
+        message = (
+            f"expected the parent of {concept_id} to be a concept of this build, got {parent}, which no file defines"
+        )
+        error = SourceError(message, path=paths[path], line=line or None, field="parents")
         problems.found("parents that no source defines", error)
     _suspect(database, _EDGES, "defined")
     left_out = _circular_parents(database, paths, problems) if problems.lenient else []
     database.register("left_out", pa.table({"seq": pa.array(left_out, pa.int64())}))
     database.execute("CREATE TABLE circular_parent AS FROM left_out")
     if not problems.lenient:
-        check_parents(
+        edges = (
             (Concept(concept_id=concept_id, parents=(parent,), line=line), paths[path])
             for concept_id, parent, path, line, *_ in _rows(database, _EDGES_AMONG)
         )
+        if circle := circle_among(edges):
+            problems.found(CIRCULAR, circle)
 
 
 def _circular_parents(database: duckdb.DuckDBPyConnection, paths: Sequence[str], problems: Problems) -> list[int]:

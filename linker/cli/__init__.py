@@ -86,11 +86,12 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose become one line and exit code 2."""
+    """Run the command line; errors raised on purpose become one line, with a hint of what to do, and exit code 2."""
     try:
         app()
     except LinkerError as error:
-        stderr.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        told = "; ".join([str(error), *getattr(error, "__notes__", ())])
+        stderr.print(f"[bold red]error:[/] {_escaped(told)}", soft_wrap=True)
         sys.exit(2)
     except BrokenPipeError:  # `| head` closed our output: not an error, and nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
 _SPDX = {
     "creativecommons.org/licenses/by/3.0": "CC-BY-3.0",
     "creativecommons.org/licenses/by/4.0": "CC-BY-4.0",
@@ -12,6 +14,7 @@ _SPDX = {
     "creativecommons.org/publicdomain/zero/1.0": "CC0-1.0",
 }
 
+_NAMED = re.compile(r"://|licen[cs]|terms of|copyright|©|public domain", re.IGNORECASE)
 _END = re.compile(
     r"(?:expir\w*|until|valid (?:to|through)|ends?)\D{0,20}(?P<date>\d{4}(?:-\d{2}(?:-\d{2})?)?)\b", re.IGNORECASE
 )
@@ -24,6 +27,18 @@ def known_licence(text: str) -> str:
     'CC0-1.0'
     """
     return next((spdx for address, spdx in _SPDX.items() if address in text), "")
+
+
+def says_which(text: str) -> bool:
+    """Whether a reader of `text` can find the licence: an SPDX expression, an address, or a licence by its name.
+
+    >>> [says_which(text) for text in ("CC-BY-4.0", "https://hpo.jax.org/app/license", "as agreed")]
+    [True, True, False]
+    """
+    try:
+        return bool(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        return _NAMED.search(text) is not None
 
 
 def has_expired(text: str, *, today: str) -> bool:

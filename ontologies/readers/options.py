@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ontologies.errors import SourceError
 
+LENIENT = "--lenient leaves out, and counts, what is like this"
 EXAMPLES = 3  # errors kept of each kind, for the report
 
 
@@ -26,6 +27,7 @@ class Problems:
     def found(self, kind: str, error: SourceError) -> None:
         """Raise `error`, or take note of it; the caller then leaves the row out. kind: a short noun phrase."""
         if not self.lenient:
+            error.add_note(LENIENT)
             raise error
         self.counts[kind] += 1
         self._show(kind, error)

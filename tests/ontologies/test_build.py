@@ -164,6 +164,16 @@ def test_a_model_or_a_calibration_that_is_none_is_refused(tmp_path: Path, clinic
     assert not out.exists()
 
 
+def test_what_lenient_would_leave_out_is_told_with_the_error(tmp_path: Path, clinic_tsv: Path) -> None:
+    for text, told in ((HEADER + "A:1\tone\ten\tpreferred\tA:9\n", True), ("concept_id;name\n", False)):
+        source = tmp_path / "source.tsv"
+        source.write_text(text)
+        command = [sys.executable, "-m", "linker", "build", str(source), "--out", str(tmp_path / "out")]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert ("; --lenient leaves out" in done.stderr.splitlines()[-1]) == told
+
+
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, clinic_tsv: Path) -> None:
     """A file-size limit stands in for the disk: the write of the encoder into the bundle fails half-way."""
     code = (

@@ -1,4 +1,4 @@
-"""What a build says of licences: one that is not stated, one that has ended."""
+"""What a build says of licences: one that is not stated, one that has ended, one that nobody knows."""
 
 import pytest
 
@@ -25,7 +25,9 @@ def test_a_licence_that_has_ended(licence, expired):
 
 def test_warnings():
     releases = [Release(source="A", licence="CC0-1.0"), Release(source="B"), Release(source="C", licence="until 1999")]
-    unstated, ended = _licence_warnings(releases)
+    releases.append(Release(source="D", licence="as agreed"))
+    unstated, ended, unknown = _licence_warnings(releases)
     assert "B states none" in unstated
     assert "C has ended" in ended
+    assert "D states 'as agreed'" in unknown
     assert list(_licence_warnings(releases[:1])) == []

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ontologies.collecting import collect
 from ontologies.errors import SourceError
-from ontologies.hierarchy import check_parents
 from ontologies.readers.obo import read_obo
 from ontologies.records import Code, Concept, Name, Release, Replacement, TermType
 
@@ -222,7 +222,7 @@ def test_not_a_file(tmp_path):
 def test_parents_are_checked_by_the_build(tmp_path):
     path = write(tmp_path, DOCUMENT)
     with pytest.raises(SourceError, match="OTHER:7") as caught:
-        check_parents((concept, str(path)) for concept in records(path, Concept))
+        collect([read_obo(path)])
     assert (caught.value.path, caught.value.line) == (str(path), 12)
 
 

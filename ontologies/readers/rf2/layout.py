@@ -219,6 +219,9 @@ def _one_version(files: list[File]) -> list[File]:
     first = snapshots[0]
     for other in snapshots[1:]:
         if other.date != first.date:
-            message = f"expected one version of a file in a release, got {first.date} ({first.path}) and {other.date}"
+            message = (
+                f"expected one version of a file in a release, got {first.date} ({first.path}) and {other.date};"
+                " keep one of them in the folder"
+            )
             raise SourceError(message, path=other.path)
     return snapshots
