@@ -16,6 +16,7 @@ from linker.corpus import read_corpus
 from linker.decision import FILE, Calibration
 from linker.errors import InvalidInput
 from linker.pipeline import Linker
+from training.cli.extra import train_extra
 
 if TYPE_CHECKING:
     from training.calibration import Observed
@@ -63,15 +64,13 @@ def calibrate(
 
       linker train calibrate --bundle my-bundle --corpus dev.jsonl --out calibration --into my-bundle
     """
-    try:
+    with train_extra("train"):
         import matplotlib as _drawing  # noqa: F401 - the diagram comes last, and is to be missed first
 
         from training.calibration import THRESHOLD, fit
         from training.judgement import cross_validated, left_out, threshold_for
         from training.placing import check_place, place, write_files
         from training.reliability import POOLED, diagram, pooled, reliability
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="train") from error
 
     if len(bundle) != len(corpus):
         raise InvalidInput(f"expected as many as --corpus, got {len(bundle)} and {len(corpus)}", field="--bundle")

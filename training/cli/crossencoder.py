@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from linker.console import stdout
-from linker.errors import InvalidInput
+from training.cli.extra import train_extra
 
 
 def crossencoder(
@@ -29,10 +29,8 @@ def crossencoder(
     The weight of its score beside retrieval's support is chosen on dev, where acc@1 is that of the pipeline when it
     reads every mention but unique exact hits. Whom it need not read is for `linker train calibrate` to say.
     """
-    try:
+    with train_extra("train"):
         from training.crossencoder import RERANKER, CrossEncoderRecipe, train_crossencoder
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="train") from error
     from training.recipes import read_recipe
 
     settings = read_recipe(recipe, CrossEncoderRecipe)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from linker.console import stdout
-from linker.errors import InvalidInput
+from training.cli.extra import train_extra
 
 
 def detector(
@@ -27,10 +27,8 @@ def detector(
 
     The notes that are held out choose the best step.
     """
-    try:
+    with train_extra("train"):
         from training.detector import FIGURE, DetectorRecipe, train_detector
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="train") from error
     from training.recipes import read_recipe
 
     settings = read_recipe(recipe, DetectorRecipe)

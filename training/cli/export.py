@@ -14,6 +14,7 @@ from linker.console import stderr
 from linker.errors import InvalidInput
 from training.card import Card, find_card
 from training.checkpoint import Kind, Pooling, find_model, kind_of, read_object
+from training.cli.extra import train_extra
 from training.precision import Precision
 
 SETTINGS = {Kind.RERANKER: "reranker.json", Kind.DETECTOR: "detector.json"}  # what training leaves beside weights
@@ -71,11 +72,9 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     given = _read_settings(settings or folder / SETTINGS[kind], kind) if kind in SETTINGS else {}
     longest = max_length or int(str(given.get("max_length", _MAX_LENGTH)))
     card = _named(find_card(folder), name=name, model=model, licence=licence)
-    try:
+    with train_extra("export"):
         from training.export import export as write
         from training.tracing import Base, read_detector, read_encoder, read_reranker
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="export") from error
     read: Mapping[Kind, Callable[[Path], Base]] = {
         Kind.ENCODER: partial(read_encoder, pooling=pooling),
         Kind.RERANKER: read_reranker,

@@ -10,6 +10,7 @@ import typer
 
 from linker.console import stdout
 from linker.errors import InvalidInput
+from training.cli.extra import train_extra
 
 _BASE = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -78,10 +79,8 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
     RUN/evaluation/report.md says what each step added, on concepts of which no name was learned; RUN/bundle is the
     bundle, RUN/encoders/tuned and RUN/reranker/exported are its models.
     """
-    try:
+    with train_extra("train"):
         from training.language.chain import train_language
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="train") from error
     from training.dictionary import Ontology
     from training.language.recipe import FULL, SMOKE, LanguageRecipe
 

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from linker.console import stderr, stdout
-from linker.errors import InvalidInput
 from training.cli.calibrate import calibrate
 from training.cli.crossencoder import crossencoder
 from training.cli.detector import detector
+from training.cli.extra import train_extra
 from training.cli.gold import gold
 from training.cli.language import language
 
@@ -67,10 +67,8 @@ def biencoder(
     first stage takes for it. acc@1 on dev is measured against a part of the ontology, to choose and to stop by;
     `linker evaluate` gives the figure that counts.
     """
-    try:
+    with train_extra("train"):
         from training.biencoder import BiencoderRecipe, train_biencoder
-    except ModuleNotFoundError as error:
-        raise InvalidInput(f"needs {error.name}: pip install 'medlinker[train]'", field="train") from error
     from training.recipes import read_recipe
 
     settings = read_recipe(recipe, BiencoderRecipe)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
-import pyarrow as pa
-
-from linker.bulk.files import check_columns, file_part, files_of, folder_values, open_bytes
-from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError, batches_of, input_schema
-from linker.bulk.source import Columns, Part
+from linker.bulk.files import check_columns, folder_values, open_bytes
+from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError
+from linker.bulk.sources.tabular import TabularSource
 from linker.errors import InvalidInput
 
 SUFFIXES = (".csv", ".tsv")
@@ -28,31 +26,13 @@ _CUT_OFF = f"cannot be read further: a quote left open, a field over {LONGEST:,}
 
 
 @dataclass(frozen=True, slots=True)
-class CsvSource:
-    """CSV files, plain or compressed. Folders of a partitioned data set have values as columns do."""
+class CsvSource(TabularSource):
+    """CSV files. A row with more or fewer fields than the header is `malformed`, with `FILE:LINE` for an id."""
 
-    files: tuple[Path, ...]
-    columns: Columns
+    suffixes: ClassVar = SUFFIXES
 
-    @classmethod
-    def of(cls, inputs: Sequence[str], columns: Columns) -> CsvSource:
-        """The files that `inputs` mean. Raises `InvalidInput`."""
-        return cls(files_of(inputs, SUFFIXES), columns)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """See `Source`."""
-        return input_schema([pa.field(name, pa.string()) for name in self.columns.keep])
-
-    def parts(self) -> list[Part]:
-        """See `Source`: one for each file."""
-        return [file_part(file) for file in self.files]
-
-    def read(self, part: Part) -> Iterator[pa.RecordBatch]:
-        """See `Source`. A row with more or fewer fields than the header is `malformed`, with `FILE:LINE` for an id."""
-        return batches_of(self._rows(Path(part.name)), self.schema)
-
-    def _rows(self, file: Path) -> Iterator[dict[str, object]]:
+    def rows(self, file: Path) -> Iterator[dict[str, object]]:
+        """See `TabularSource`."""
         folders = folder_values(file)
         with open_bytes(file) as stream:
             _, records = records_of(stream, file)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
-import pyarrow as pa
-
-from linker.bulk.files import check_columns, file_part, files_of, folder_values, open_bytes
-from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError, batches_of, input_schema
-from linker.bulk.source import Columns, Part
+from linker.bulk.files import check_columns, folder_values, open_bytes
+from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError
+from linker.bulk.sources.tabular import TabularSource
 from linker.errors import InvalidInput
 
 SUFFIXES = (".jsonl", ".ndjson")
@@ -20,31 +18,13 @@ _LONGEST = 1 << 26  # bytes of a line; a note has 10 million characters at most
 
 
 @dataclass(frozen=True, slots=True)
-class JsonLinesSource:
-    """Files of JSON lines, plain or compressed. Folders of a partitioned data set have values as the lines do."""
+class JsonLinesSource(TabularSource):
+    """Files of JSON lines. A line that is no JSON object has the error `malformed`, and `FILE:LINE` for an id."""
 
-    files: tuple[Path, ...]
-    columns: Columns
+    suffixes: ClassVar = SUFFIXES
 
-    @classmethod
-    def of(cls, inputs: Sequence[str], columns: Columns) -> JsonLinesSource:
-        """The files that `inputs` mean. Raises `InvalidInput`."""
-        return cls(files_of(inputs, SUFFIXES), columns)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """See `Source`."""
-        return input_schema([pa.field(name, pa.string()) for name in self.columns.keep])
-
-    def parts(self) -> list[Part]:
-        """See `Source`: one for each file."""
-        return [file_part(file) for file in self.files]
-
-    def read(self, part: Part) -> Iterator[pa.RecordBatch]:
-        """See `Source`. A line that is no JSON object has the error `malformed`, and `FILE:LINE` for an id."""
-        return batches_of(self._rows(Path(part.name)), self.schema)
-
-    def _rows(self, file: Path) -> Iterator[dict[str, object]]:
+    def rows(self, file: Path) -> Iterator[dict[str, object]]:
+        """See `TabularSource`."""
         folders = folder_values(file)
         is_first = True
         for place, found in objects_of(file):
