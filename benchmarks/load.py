@@ -6,7 +6,7 @@ throughput: gRPC beside the same linker in process: 64 clients with single menti
 cores: what a second worker thread is worth, and a second server.
 overload: calls at 5 times what the server can do. Arrivals are on a schedule, and times are from when a call was due.
 fairness: one client with single mentions, alone and beside eight with batches of 1,024.
-reloads: the bundle is opened anew again and again while clients call.
+reloads: the bundle is opened anew again and again while `linker.client` calls.
 restarts: two replicas are restarted in turn while `linker.client` calls both.
 kills: a server is killed and started again.
 
@@ -22,7 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -195,21 +195,44 @@ async def _beside(address: str, bench: Bench) -> Seen:
 def reloads(bench: Bench) -> Iterator[Row]:
     with bench.replica() as server:
         seen, rss = asyncio.run(_reloaded(server, bench))
-    yield Row(f"{bench.times} reloads under load", "no failure", _failures(seen), not seen.failed)
+    yield Row(f"{bench.times} reloads under load", "no failure that a client sees", _failures(seen), not seen.failed)
     grown = rss[-1] / rss[2]
     measured = f"{grown:.2f} x ({rss[2]:.0f} to {rss[-1]:.0f} MiB)"
     yield Row(f"memory after {bench.times} reloads", "at most 1.1 x that after 3", measured, grown <= 1.1)
 
 
 async def _reloaded(server: Replica, bench: Bench) -> tuple[Seen, list[float]]:
-    until, rss = asyncio.Event(), []
-    async with channel(server.address) as to, grpc.aio.insecure_channel(server.admin_address) as private:
-        calls = asyncio.create_task(closed_loop(to, bench.payloads(8), clients=8, until=until))
+    rss: list[float] = []
+    async with (
+        AsyncLinkerClient(server.address) as client,
+        grpc.aio.insecure_channel(server.admin_address) as private,
+        calling(client, bench, size=8, clients=8) as seen,
+    ):
         for _ in range(max(bench.times, 3)):
             await AdminServiceStub(private).ReloadBundle(admin.ReloadBundleRequest())
             rss.append(server.rss())
+    return seen, rss
+
+
+@asynccontextmanager
+async def calling(client: AsyncLinkerClient, bench: Bench, *, size: int, clients: int) -> AsyncIterator[Seen]:
+    """Clients of ours that each make one call after the other meanwhile, and what they see of it."""
+    until, seen = asyncio.Event(), Seen()
+
+    async def caller(mentions: Sequence[Mention]) -> None:
+        while not until.is_set():
+            try:
+                await client.link(mentions, bench.options)
+            except ServiceError as error:
+                seen.codes[error.code] += 1
+            else:
+                seen.codes["OK"] += 1
+
+    async with asyncio.TaskGroup() as callers:
+        for part in split(bench.mentions, size)[:clients]:
+            callers.create_task(caller(part))
+        yield seen
         until.set()
-        return await calls, rss
 
 
 def restarts(bench: Bench) -> Iterator[Row]:
@@ -221,26 +244,14 @@ def restarts(bench: Bench) -> Iterator[Row]:
 
 
 async def _restarted(replicas: Sequence[Replica], bench: Bench) -> tuple[Seen, set[int]]:
-    until, seen, exits = asyncio.Event(), Seen(), set()
-    async with AsyncLinkerClient(f"ipv4:{','.join(replica.address for replica in replicas)}") as client:
-
-        async def caller(mentions: Sequence[Mention]) -> None:
-            while not until.is_set():
-                try:
-                    await client.link(mentions, bench.options)
-                except ServiceError as error:
-                    seen.codes[error.code] += 1
-                else:
-                    seen.codes["OK"] += 1
-
-        callers = [asyncio.create_task(caller(part)) for part in split(bench.mentions, 4)[:16]]
+    exits = set()
+    addresses = f"ipv4:{','.join(replica.address for replica in replicas)}"
+    async with AsyncLinkerClient(addresses) as client, calling(client, bench, size=4, clients=16) as seen:
         for number in range(bench.times):
             replica = replicas[number % 2]
             exits.add(await asyncio.to_thread(replica.stop))
             await asyncio.to_thread(replica.start)
             await asyncio.sleep(1.5)  # for clients to connect again, as a rollout waits for readiness
-        until.set()
-        await asyncio.gather(*callers)
     return seen, exits
 
 

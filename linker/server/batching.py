@@ -22,19 +22,17 @@ Everything here runs on the event loop but `work`, which runs in a worker.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from bisect import insort
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from math import ceil
-from threading import get_native_id
 from time import monotonic
 from typing import Any
 
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Observer, Unobserved
+from linker.server.priority import WORKER_NICENESS, give_way
 from linker.server.waiting import Admission, WaitingCall
 from linker.server.work import Job, Outcome, work
 
@@ -45,7 +43,6 @@ ABOUT_S, ABOUT_BATCHES = 1.0, 10  # small calls are about for so long after one,
 LEAST_BATCHES = 5  # that may wait for any call, so that a lone worker does not refuse what comes at one moment
 STRETCH = 5  # a call is due when so many times its own tokens have been linked, or two times for each worker
 RETRY_S = (0.05, 10.0)  # least and most that a refused client is told to wait
-WORKER_NICENESS = 10  # of 19: with it a refusal under overload took 118 ms where it had taken 500 (99 of 100)
 _SMOOTHING = 0.2
 
 _Batch = dict[WaitingCall, list[int]]  # places of items
@@ -140,7 +137,9 @@ class Batcher:
         self.max_batch = max_batch
         self.max_queued = max_queued
         self._observer: Observer = observer or Unobserved()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="link", initializer=_give_way)
+        self._pool = ThreadPoolExecutor(
+            workers, thread_name_prefix="link", initializer=give_way, initargs=(WORKER_NICENESS,)
+        )
         self._idle = workers
         self._closed = False
         self._small, self._large = _Queue(), _Queue()
@@ -274,12 +273,6 @@ class Batcher:
         if done:
             self._observer.batch_done(mentions=done * job.links, reranked=outcome.reranked, timings=outcome.timings)
         self._start_batches()
-
-
-def _give_way() -> None:
-    """Let the event loop have the processor before this thread: refusals and probes do not wait for linking."""
-    if sys.platform == "linux":  # elsewhere a priority is that of the whole process
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), WORKER_NICENESS)
 
 
 def _tokens(batch: _Batch) -> int:

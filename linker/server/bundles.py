@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from linker.pipeline import CACHED
 from linker.server.calls import current_call
 from linker.server.errors import NotFit, NotReady, WrongBundle
 from linker.server.logs import log, log_problem
+from linker.server.priority import RELOAD_NICENESS, give_way
 from linker.server.snapshot import Snapshot
 
 
@@ -56,6 +58,9 @@ class Bundles:
         self._cached = cached
         self._tell = tell
         self._served = {name: Served(name, path) for name, path in paths.items()}
+        self._reloader = ThreadPoolExecutor(
+            1, thread_name_prefix="reload", initializer=give_way, initargs=(RELOAD_NICENESS,)
+        )
         self._stopped = False
         self._changed = asyncio.Event()
 
@@ -112,7 +117,7 @@ class Bundles:
         served = self.find(name)
         async with served.reloading:
             try:
-                snapshot = await self._opened(served)
+                snapshot = await self._opened(served, self._reloader)
                 if digest and snapshot.digest != digest:
                     raise BundleError(f"{served.path}: its digest is {snapshot.digest}, not the one asked for")
             except BundleError as error:
@@ -141,10 +146,11 @@ class Bundles:
     def stop(self) -> None:
         """Take no more calls; those that have begun keep their snapshot."""
         self._stopped = True
+        self._reloader.shutdown(wait=False, cancel_futures=True)
         self._announce()
 
-    async def _opened(self, served: Served) -> Snapshot:
-        return await asyncio.get_running_loop().run_in_executor(None, _open, served.path, served.name, self._cached)
+    async def _opened(self, served: Served, thread: ThreadPoolExecutor | None = None) -> Snapshot:
+        return await asyncio.get_running_loop().run_in_executor(thread, _open, served.path, served.name, self._cached)
 
     def _tell_digests(self) -> None:
         self._tell([(served.name, served.snapshot.digest) for served in self.all if served.snapshot])

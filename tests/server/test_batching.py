@@ -17,6 +17,7 @@ from linker.options import Options
 from linker.pipeline import Linker, Timings
 from linker.records import Link, Mention, NilReason
 from linker.server.batching import LONG, SMALL, STRETCH, Batcher
+from linker.server.bundles import Bundles
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Unobserved
 from linker.server.work import LinkMentions
@@ -431,8 +432,10 @@ def test_the_same_results_with_and_without_batching(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is that of the whole process")
-async def test_workers_give_way_to_the_event_loop() -> None:
-    batcher = Batcher(workers=1, max_batch=128, max_queued=1024)
-    own, worker = os.getpriority(os.PRIO_PROCESS, 0), batcher._pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, 0))
-    assert worker.result() > own
+async def test_the_event_loop_comes_first_then_workers_then_a_reload() -> None:
+    batcher, bundles = Batcher(workers=1, max_batch=128, max_queued=1024), Bundles({})
+    threads = (batcher._pool, bundles._reloader)
+    worker, reload = (pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() for pool in threads)
+    assert os.getpriority(os.PRIO_PROCESS, 0) < worker < reload
     batcher.close()
+    bundles.stop()
