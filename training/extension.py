@@ -112,14 +112,14 @@ class Vocabularies:
 
 def vocabularies(entries: Iterable[Entry], languages: Sequence[str], pivot: str) -> Vocabularies:
     """What the names of `entries` say in `languages` and in the pivot. pivot: "" where there is none."""
-    texts, parallel, kept = [], [], []
+    read = Vocabularies([], [], [])
     for entry in entries:
         forms = [normalise(name.name) for name in entry.names if speaks(name.language, languages)]
         others = [normalise(name.name) for name in entry.names if pivot and speaks(name.language, (pivot,))]
-        texts += forms
-        parallel += product(forms, others[:_BESIDE])
-        kept += others
-    return Vocabularies(texts, parallel, kept)
+        read.texts.extend(forms)
+        read.parallel.extend(product(forms, others[:_BESIDE]))
+        read.kept.extend(others)
+    return read
 
 
 def is_wordpiece(base: Path) -> bool:
