@@ -25,7 +25,8 @@ UNDETERMINED = "und"
 EXPECTED = "expected a language tag (BCP-47), such as es, es-MX, or und where it is not known"
 
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
-_READ = 2000  # characters of a note
+_PARTS = re.compile("[-_]")  # releases write pt_BR, too
+_READ = 1000  # characters of a note
 # How sure detection has to be. Of 3,400 snippets of 10 to 20 characters, of abstracts and case reports in English and
 # Spanish, 5 are then taken for another of four languages, and of longer ones none.
 _SURE = 0.9
@@ -55,7 +56,7 @@ class LanguageDetector:
 
     def __init__(self, languages: Iterable[str]) -> None:
         """languages: tags; of each, the language alone counts. One that the model does not know is never the answer."""
-        self._languages = frozenset(tag.lower().partition("-")[0] for tag in languages)
+        self._languages = frozenset(_PARTS.split(tag.lower())[0] for tag in languages)
 
     def detect(self, note: str) -> str:
         """One of the languages, or "und". A note in none of them is in the one that is nearest."""

@@ -22,7 +22,7 @@ NOTES = {
 
 @pytest.fixture(scope="module")
 def detector() -> LanguageDetector:
-    return LanguageDetector(["en", "es-MX", "fr", "DE", "pt", "tlh"])
+    return LanguageDetector(["en", "es-MX", "fr", "DE", "pt_BR", "tlh"])
 
 
 @pytest.mark.parametrize("language", NOTES)
