@@ -36,4 +36,4 @@ def read_rules(path: Path, table: str) -> list[dict[str, Any]]:
 
 def applies(language: str, note: str) -> bool:
     """Do rules of a language, "" for all, apply to a note of another? Where it is "und", those of each language do."""
-    return not language or note == UNDETERMINED or speaks(note, language)
+    return not language or speaks(note, UNDETERMINED) or speaks(note, language)
