@@ -27,8 +27,8 @@ EXPECTED = "expected a language tag (BCP-47), such as es, es-MX, or und where it
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
 _PARTS = re.compile("[-_]")  # releases write pt_BR, too
 _READ = 1000  # characters of a note
-# How sure detection has to be. Of 5,900 snippets of 10 characters, of abstracts and case reports in English and Spanish,
-# 7 are then taken for another of four languages; of 20 and of 40 characters one, of 100 none (benchmarks/languages.py).
+# How sure detection has to be. Of 5,900 snippets of 10 characters of abstracts and case reports, English and Spanish, 7
+# are then taken for another of four languages; of 20 and of 40 characters one, of 100 none (benchmarks/languages.py).
 _SURE = 0.9
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from linker import ConceptFilter, InvalidInput, Linker, Options
 from linker.annotation import AnnotatedNote, Annotator
+from linker.assertion import Triggers
 from linker.detection.detector import Span
 from linker.detection.given import GivenDetector
 from linker.jsonlines import annotated_line
@@ -19,6 +20,7 @@ from linker.notes import Note
 from linker.offsets import Offsets, OffsetUnit
 from linker.records import Assertion
 from linker.rendering import coloured, page, pieces
+from linker.rules import TRIGGERS
 
 NOTE = (
     "PMH: asthma\r\nHPI:\tno chest pain \U0001f600, possible heart attack. Type 2 diabetes mellitus (TD).\r\n"
@@ -79,6 +81,15 @@ def test_a_note_is_read_by_the_rules_of_its_language(annotator: Annotator) -> No
     assert said(detected) == said(given_) == [set(), set(), {"family"}]
     assert said(english) == [set(), {"family"}, set()]  # "son", and AF is no header
     assert said(both) == [set(), {"family"}, {"family"}]
+
+
+def test_languages_of_rules_and_of_names_are_detected(annotator: Annotator) -> None:
+    german, french, spanish = "Kein Anhalt für eine Lungenentzündung.", "Pas de fièvre ni de toux.", SPANISH
+    assert {"de", "fr"}.isdisjoint(annotator.linker.bundle.manifest.languages)
+    found = annotator.annotate([german, french, spanish])
+    assert [note.language for note in found] == ["de", "fr", "es"]
+    only_english = Annotator(annotator.linker, triggers=Triggers(p for p in TRIGGERS if p.stem == "en"))
+    assert only_english.annotate([spanish])[0].language == "es"  # the bundle has Spanish names
 
 
 def test_a_language_without_rules_is_told(annotator: Annotator) -> None:
