@@ -29,6 +29,7 @@ He is not only tired, he has [anemia]. |
 [Pneumonia] is absent. | negated
 Gram negative [sepsis]. |
 No known [diabetes]. | negated
+She doesn’t have [asthma]. | negated
 He denies pain. [Asthma] since childhood. |
 Not in pain; [asthma] is stable. |
 Possible [appendicitis]. | uncertain
