@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from linker.bulk.annotator import BatchAnnotator
+from linker.bulk.rows import ERROR, NOTE_ID, TEXT
 from linker.bulk.sink import Sink
 from linker.bulk.source import Part, Source
 from linker.bundles import bundle_path
@@ -32,7 +33,7 @@ def fingerprint(
         **dict(_flat(how, "")),
         "output": _short(repr(sink)),
         "chunk notes": str(chunk_notes),
-        "columns": _short(", ".join(f"{field.name} ({field.type})" for field in source.schema)),
+        "columns": _short(_told(source)),
         **{f"input {part.name}": part.stamp for part in parts},
     }
 
@@ -51,6 +52,12 @@ def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]
         else:
             ordered = sorted(value) if isinstance(value, frozenset) else value
             yield f"{prefix}{name}", _short(str(ordered))
+
+
+def _told(source: Source) -> str:
+    """What is read of it, and as what."""
+    kept = [f"{field.name} ({field.type})" for field in source.schema if field.name not in (NOTE_ID, TEXT, ERROR)]
+    return ", ".join([f"id {source.columns.note_id}", f"text {source.columns.text}", *kept])
 
 
 def _short(text: str) -> str:

@@ -23,16 +23,21 @@ class Part:
     """A file, or another piece of the input that is read from its beginning to its end.
 
     name: what it is called, unique in its source and the same every time. stamp: differs when its content does. notes:
-    how many it has, None where only reading it tells.
+    how many it has, None where only reading it tells. keys: first and last of a part of a table.
     """
 
     name: str
     stamp: str
     notes: int | None = None
+    keys: tuple[int, int] = (0, -1)
 
 
 class Source(Protocol):
     """Notes of one format. Sent to other processes as the few values it is made of."""
+
+    @property
+    def columns(self) -> Columns:
+        """Where what is read stands; the default where the format says that itself."""
 
     @property
     def schema(self) -> pa.Schema:

@@ -23,7 +23,7 @@ from linker.bulk.chunks import Chunk
 from linker.bulk.files import file_part, suffix_of
 from linker.bulk.review import Doubt, write_review
 from linker.bulk.rows import ERROR, MENTIONS, NOTE_ID, TEXT, batches_of, input_schema
-from linker.bulk.source import Part
+from linker.bulk.source import Columns, Part
 from linker.bulk.tables import Table, Value, open_table
 from linker.crosswalk import EXACT
 from linker.errors import InvalidInput
@@ -73,6 +73,11 @@ class TermsSource:
 
     table: Table
     column: str
+
+    @property
+    def columns(self) -> Columns:
+        """See `Source`."""
+        return Columns(text=self.column)
 
     @property
     def schema(self) -> pa.Schema:

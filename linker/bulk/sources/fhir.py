@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -30,6 +30,8 @@ _LARGEST = 1 << 28  # bytes of a file that is read as a whole
 @dataclass(frozen=True, slots=True)
 class FhirSource:
     """Files of resources, plain or compressed. All notes have subject, encounter and date, null where there is none."""
+
+    columns: ClassVar[Columns] = Columns()
 
     files: tuple[Path, ...]
 

@@ -45,6 +45,11 @@ class OmopSource:
         return cls(source(files, wanted))
 
     @property
+    def columns(self) -> Columns:
+        """See `Source`: spelled as in the files."""
+        return self.table.columns
+
+    @property
     def schema(self) -> pa.Schema:
         """See `Source`."""
         stored = self.table.schema

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -23,6 +24,8 @@ _BYTES_PER_CHARACTER = 4  # of UTF-8 at most
 @dataclass(frozen=True, slots=True)
 class TextSource:
     """Text files. There are no columns but the text and its id."""
+
+    columns: ClassVar[Columns] = Columns()
 
     files: tuple[Path, ...]
     root: Path

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from linker.bulk.job import Job, run
 from linker.bulk.journal import open_journal
 from linker.bulk.sinks.jsonlines import JsonLinesSink
 from linker.bulk.source import Columns
+from linker.bulk.sources.database import DatabaseSource
 from linker.bulk.sources.jsonlines import JsonLinesSource
 from linker.bulk.summary import Summary
 from linker.bulk.tolerance import Tolerance
@@ -70,6 +73,30 @@ def test_it_goes_on_where_it_was_stopped(job: Callable[..., Job], tmp_path: Path
     assert len(chunks_done) == 5
 
 
+def test_of_a_table_it_reads_what_is_not_finished(
+    job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "clinic.db")) as connection, connection:
+        connection.execute("create table note (note_id integer primary key, text text)")
+        connection.executemany("insert into note values (?, ?)", [(n, row["text"]) for n, row in enumerate(notes(22))])
+    of = job([], source=DatabaseSource(f"sqlite:///{tmp_path}/clinic.db", "note", Columns(), notes=8))
+    run(replace(of, out=tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(of, after=3)
+    read: list[str] = []
+    real = DatabaseSource.read
+    monkeypatch.setattr(DatabaseSource, "read", lambda self, part: read.append(part.name[-1]) or real(self, part))
+    run(of)
+    assert read == ["2", "3"]
+    assert written(of.out) == written(tmp_path / "whole")
+    with closing(sqlite3.connect(tmp_path / "clinic.db")) as connection, connection:
+        connection.execute("update note set note_id = 99 where note_id = 9")
+    with pytest.raises(
+        JobError, match=r"#note, part 2 was 8 notes, keys 8 to 15 with checksum \d+, is 8 notes, keys 8 to"
+    ):
+        run(of)
+
+
 def _interrupted(of: Job, *, after: int) -> None:
     def impatient(self: Tolerance, summary: Summary, *, is_over: bool = False) -> None:
         if summary.notes == 4 * after:
@@ -90,6 +117,9 @@ def test_another_job_in_the_same_folder_is_refused(job: Callable[..., Job]) -> N
         replace(of, chunk_notes=5): "chunk notes was 4, is 5",
         replace(of, sink=JsonLinesSink()): r"output was ParquetSink\(\), is JsonLinesSink\(\)",
         replace(of, source=JsonLinesSource(of.source.files, Columns(keep=("x",)))): "columns was",
+        replace(of, source=JsonLinesSource(of.source.files, Columns(text="note_id"))): (
+            "columns was id note_id, text text, is id note_id, text note_id"
+        ),
     }.items():
         with pytest.raises(JobError, match=said):
             run(changed)

@@ -13,6 +13,7 @@ import pytest
 
 from linker.bulk.formats import open_source
 from linker.bulk.source import Columns, Source
+from linker.bulk.sources import database as database_module
 from linker.bulk.sources.database import DatabaseSource
 from linker.bulk.sources.omop import OmopSource
 from linker.errors import InvalidInput
@@ -94,6 +95,64 @@ def test_notes_that_share_an_id_and_gaps_are_read_once(database: Path) -> None:
         ids = [int(row["note_id"]) for row in rows_of(source)]
         assert ids == sorted([*range(1, 8), *range(15, 24), 1, 2, 3, 21, 22, 23])
         assert sum(part.notes for part in source.parts()) == len(ids)
+
+
+def test_pages_end_anywhere_and_rows_of_one_key_are_in_one_order(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.executemany("insert into note values (5, ?, null, null, ?, null)", [(9 - n, "x") for n in range(7)])
+    connection.close()
+    source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text", keep=("person_id",)), 10)
+    rows = rows_of(source)
+    with sqlite3.connect(database) as connection:  # the same rows in another order, as a server may give them
+        there = connection.execute("select * from note").fetchall()
+        connection.execute("delete from note")
+        connection.executemany("insert into note values (?, ?, ?, ?, ?, ?)", there[::-1])
+    connection.close()
+    for page in (1, 2, 3, 7, 8, 30, 31):
+        monkeypatch.setattr(database_module, "_PAGE", page)
+        assert rows_of(source) == rows
+    assert [int(row["note_id"]) for row in rows] == sorted([*range(1, 24), *[5] * 7])
+
+
+def test_nothing_is_open_while_notes_are_annotated(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_PAGE", 3)
+    source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text"), 5)
+    (part, *_) = source.parts()
+    reading = source._rows(part)
+    next(reading)
+    with sqlite3.connect(database, timeout=0) as connection:
+        connection.execute("drop table note")  # SQLite has this wait for whoever reads
+    connection.close()
+    next(reading)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        next(reading)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from note where note_id = 4",
+        "insert into note (note_id) values (4)",
+        "insert into note (note_id) values (99)",
+        "update note set note_id = 0 where note_id = 4",
+        "update note set note_id = 99 where note_id = 4",
+    ],
+)
+def test_another_content_has_another_stamp(database: Path, change: str) -> None:
+    source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text"), 10)
+    before = source.parts()
+    with sqlite3.connect(database) as connection:
+        connection.execute("delete from note where note_id = 8")
+    again = source.parts()
+    with connection:
+        connection.execute("insert into note (note_id) values (8)")
+    assert source.parts() == before != again
+    with connection:
+        connection.execute(change)
+    connection.close()
+    assert source.parts() != before
 
 
 def test_a_url_is_told_from_files(database: Path) -> None:
