@@ -19,9 +19,10 @@ from linker.assertion import Triggers
 from linker.detection.abbreviated import AbbreviationDetector, ShortForms
 from linker.detection.choice import Detect, detector_of
 from linker.detection.detector import Detector, Span
+from linker.detection.given import check_spans
 from linker.detection.tagger import Tagger
 from linker.errors import InvalidInput
-from linker.notes import AnnotatedMention, AnnotatedNote, mention_at
+from linker.notes import AnnotatedMention, AnnotatedNote, Note, mention_at
 from linker.options import DEFAULTS, Options
 from linker.pipeline import Linker, Timings
 from linker.records import Assertion, ConceptFilter, Link, MatchSource, Mention
@@ -119,23 +120,25 @@ class Annotator:
         self._triggers = triggers or Triggers()
         self._names = lru_cache(_FILTERS_KEPT)(self._of_names)
 
-    def annotate(self, notes: Sequence[str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
-        """Each note with its mentions. An answer does not depend on the other notes.
+    def annotate(self, notes: Sequence[Note | str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
+        """Each note with its mentions: the spans it has, else what is found. It does not depend on the other notes.
 
         Raises `InvalidInput` naming the field.
         """
         self.linker.check(options)
-        for position, note in enumerate(notes):
-            if len(note) > MAX_NOTE_LENGTH:
-                message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note):,}; split it"
+        asked = [note if isinstance(note, Note) else Note(note) for note in notes]
+        for position, note in enumerate(asked):
+            if len(note.text) > MAX_NOTE_LENGTH:
+                message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note.text):,}; split it"
                 raise InvalidInput(message, field=f"notes[{position}]")
-        parts = [self.parts(note) for note in notes]
+            check_spans(note.spans or (), note.text, field=f"notes[{position}].spans")
+        parts = [self.parts(note.text, note.spans) for note in asked]
         found = iter(self.find([part for of_note in parts for part in of_note], options))
         by_note = [[mention for _ in of_note for mention in next(found)] for of_note in parts]
         linked = self._linked([mention for of_note in by_note for mention in of_note], options)
         return [
-            AnnotatedNote(note, tuple(mention for _ in of_note if (mention := next(linked))))
-            for note, of_note in zip(notes, by_note, strict=True)
+            AnnotatedNote(note.text, tuple(mention for _ in of_note if (mention := next(linked))))
+            for note, of_note in zip(asked, by_note, strict=True)
         ]
 
     def parts(self, note: str, spans: Sequence[Span] | None = None) -> list[Part]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
@@ -9,14 +10,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pyarrow as pa
 
 from linker.annotation import MAX_NOTE_LENGTH, Annotator
 from linker.assertion import Triggers
-from linker.bulk.rows import ELAPSED, ERROR, MENTIONS, NOTE_ID, TEXT, RowError, mention_rows, output_schema
+from linker.bulk.rows import ELAPSED, ERROR, MENTIONS, NOTE_ID, SPANS, TEXT, RowError, mention_rows, output_schema
 from linker.bundles import DEFAULT
+from linker.detection.detector import Span
+from linker.detection.given import spans_of
 from linker.detection.whole import WholeDetector
+from linker.errors import InvalidInput
+from linker.notes import Note
 from linker.offsets import OffsetUnit
 from linker.options import Options
 from linker.pipeline import Linker
@@ -32,7 +38,7 @@ _log = logging.getLogger(__name__)
 class _Coded:
     """What became of one note: an error, or rows of its mentions."""
 
-    error: RowError | str | None = None
+    error: str | None = None
     mentions: Sequence[dict[str, object]] = ()
     elapsed_ms: float = 0.0
 
@@ -66,8 +72,7 @@ class BatchAnnotator:
 
         notes: rows of `linker.bulk.rows.input_schema`. A note that cannot be annotated has an error in its row.
         """
-        texts = _texts(notes)
-        coded = [note for group in _groups(texts) for note in self._coded(group)]
+        coded = [note for group in _groups(_notes(notes)) for note in self._coded(group)]
         schema = output_schema(notes.schema, keep_text=self.keep_text)
         computed = {
             NOTE_ID: notes.column(NOTE_ID),
@@ -78,27 +83,27 @@ class BatchAnnotator:
         columns = [computed[name] if name in computed else notes.column(name) for name in schema.names]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def _coded(self, group: Sequence[str | _Coded]) -> Iterator[_Coded]:
-        texts = [text for text in group if isinstance(text, str)]
-        annotated = iter(self._annotated(texts))
-        for text in group:
-            yield next(annotated) if isinstance(text, str) else text
+    def _coded(self, group: Sequence[Note | _Coded]) -> Iterator[_Coded]:
+        annotated = iter(self._annotated([note for note in group if isinstance(note, Note)]))
+        for note in group:
+            yield next(annotated) if isinstance(note, Note) else note
 
-    def _annotated(self, texts: Sequence[str]) -> list[_Coded]:
+    def _annotated(self, notes: Sequence[Note]) -> list[_Coded]:
         """The time of notes that are annotated together is shared out by their lengths."""
         annotator = self.open()
         started = perf_counter()
         try:
-            rows = [mention_rows(note, self.unit) for note in annotator.annotate(texts, self.options)]
+            rows = [mention_rows(note, self.unit) for note in annotator.annotate(notes, self.options)]
         except Exception as error:
-            if len(texts) > 1:
-                return [coded for text in texts for coded in self._annotated([text])]
+            if len(notes) > 1:
+                return [coded for note in notes for coded in self._annotated([note])]
             # Messages and values of exceptions may hold what the note says; their class and place do not.
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error("%s at %s:%d", type(error).__name__, Path(place.filename).name, place.lineno or 0)
             return [_Coded(RowError.FAILED)]
-        spent_ms, length = 1000 * (perf_counter() - started), sum(map(len, texts)) + len(texts)
-        return [_Coded(None, of, spent_ms * (len(text) + 1) / length) for text, of in zip(texts, rows, strict=True)]
+        lengths = [len(note.text) + 1 for note in notes]
+        per_character = 1000 * (perf_counter() - started) / max(sum(lengths), 1)
+        return [_Coded(None, of, per_character * length) for length, of in zip(lengths, rows, strict=True)]
 
 
 @lru_cache(maxsize=1)
@@ -113,30 +118,52 @@ def _opened(how: BatchAnnotator) -> Annotator:
     return annotator
 
 
-def _texts(notes: pa.RecordBatch) -> list[str | _Coded]:
-    """The text of each note, or what is wrong with it."""
-    raws = notes.column(TEXT).cast(pa.large_binary())
-    known = notes.column(ERROR) if ERROR in notes.schema.names else pa.nulls(len(notes), pa.string())
-    return [_Coded(e) if e else _text(raw) for raw, e in zip(raws.to_pylist(), known.to_pylist(), strict=True)]
+def _notes(batch: pa.RecordBatch) -> list[Note | _Coded]:
+    """Each note, or what is wrong with it."""
+    texts = batch.column(TEXT).cast(pa.large_binary()).to_pylist()
+    errors, spans = (_values(batch, name) for name in (ERROR, SPANS))
+    return [_Coded(error) if error else _note(*of) for error, *of in zip(errors, texts, spans, strict=True)]
 
 
-def _text(raw: bytes | None) -> str | _Coded:
+def _values(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """Of a column, nulls where there is none."""
+    values: list[Any] = batch.column(name).to_pylist() if name in batch.schema.names else [None] * len(batch)
+    return values
+
+
+def _note(raw: bytes | None, spans: object) -> Note | _Coded:
     if raw is None:
         return _Coded(RowError.NO_TEXT)
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         return _Coded(RowError.NOT_UTF8)
-    return text if len(text) <= MAX_NOTE_LENGTH else _Coded(RowError.TOO_LONG)
+    if len(text) > MAX_NOTE_LENGTH:
+        return _Coded(RowError.TOO_LONG)
+    try:
+        return Note(text, _given(spans, text))
+    except InvalidInput as error:
+        return _Coded(f"{RowError.BAD_SPANS}: {error}")
 
 
-def _groups(texts: Sequence[str | _Coded]) -> Iterator[Sequence[str | _Coded]]:
+def _given(spans: object, text: str) -> tuple[Span, ...] | None:
+    if spans is None or spans == "":
+        return None
+    if isinstance(spans, str):
+        try:
+            spans = json.loads(spans)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInput("expected a list of mentions in JSON", field=SPANS) from error
+    return spans_of(spans, text, field=SPANS)
+
+
+def _groups(notes: Sequence[Note | _Coded]) -> Iterator[Sequence[Note | _Coded]]:
     """Notes that are annotated together: at most `_GROUP` characters, or one note."""
     begin = held = 0
-    for row, text in enumerate(texts):
-        length = len(text) if isinstance(text, str) else 0
+    for row, note in enumerate(notes):
+        length = len(note.text) if isinstance(note, Note) else 0
         if row > begin and held + length > _GROUP:
-            yield texts[begin:row]
+            yield notes[begin:row]
             begin, held = row, 0
         held += length
-    yield texts[begin:]
+    yield notes[begin:]

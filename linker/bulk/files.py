@@ -87,8 +87,9 @@ def folder_values(file: Path) -> dict[str, str]:
 
 def check_columns(columns: Columns, found: Collection[str], file: Path) -> None:
     """Raise `InvalidInput` where a file has not all the columns that are wanted of it."""
-    for name in (columns.note_id, columns.text, *columns.keep):
+    for name in (columns.note_id, columns.text, *columns.others.values()):
         if name not in found:
             there = ", ".join(found) or "none"
-            message = f"expected the column {name!r}; has {there}. Say which is which with --note-id, --text and --keep"
+            options = "--note-id, --text, --keep and --spans-column"
+            message = f"expected the column {name!r}; has {there}. Say which is which with {options}"
             raise InvalidInput(message, field=str(file))

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from linker.bulk.annotator import BatchAnnotator
-from linker.bulk.rows import ERROR, NOTE_ID, TEXT
+from linker.bulk.rows import ERROR, NOTE_ID, SPANS, TEXT
 from linker.bulk.sink import Sink
 from linker.bulk.source import Part, Source
 from linker.bundles import bundle_path
@@ -19,6 +19,7 @@ from linker.manifest import read_manifest
 Fingerprint = Mapping[str, str]  # each thing by a name that tells a user what it is
 
 _PACKAGE = Path(__file__).parents[1]
+_READ = frozenset({NOTE_ID, TEXT, SPANS, ERROR})  # what all notes have, or may have
 _LONGEST = 120  # characters of a value that is kept as it is
 
 
@@ -56,8 +57,9 @@ def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]
 
 def _told(source: Source) -> str:
     """What is read of it, and as what."""
-    kept = [f"{field.name} ({field.type})" for field in source.schema if field.name not in (NOTE_ID, TEXT, ERROR)]
-    return ", ".join([f"id {source.columns.note_id}", f"text {source.columns.text}", *kept])
+    kept = [f"{field.name} ({field.type})" for field in source.schema if field.name not in _READ]
+    spans = f"spans {source.columns.spans}, " if source.columns.spans else ""
+    return f"id {source.columns.note_id}, text {source.columns.text}, {spans}{', '.join(kept)}".rstrip(", ")
 
 
 def _short(text: str) -> str:

@@ -8,14 +8,27 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from linker.bulk.rows import SPANS
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the source has what: names of columns. keep: those that the output has, too, by their names."""
+    """Where the source has what: names of columns.
+
+    keep: those that the output has, too, by their names. spans: where the mentions of a note are given, see
+    `linker.bulk.rows.input_schema`; None for nowhere.
+    """
 
     note_id: str = "note_id"
     text: str = "text"
     keep: tuple[str, ...] = ()
+    spans: str | None = None
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Columns beside id and text, by the names that the notes have them under."""
+        spans = {} if self.spans is None else {SPANS: self.spans}
+        return spans | {name: name for name in self.keep}
 
 
 @dataclass(frozen=True, slots=True)

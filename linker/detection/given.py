@@ -1,4 +1,7 @@
-"""Mentions that the caller knows already: from an annotator, or from a detector that is none of ours."""
+"""Mentions that the caller knows already: from an annotator, or from a detector that is none of ours.
+
+Places count code points. No error holds words of a note.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,89 @@ class GivenDetector:
         if len(notes) != len(self._spans):
             raise InvalidInput(f"expected the spans of {len(notes)} notes, got {len(self._spans)}", field="spans")
         for position, (note, spans) in enumerate(zip(notes, self._spans, strict=True)):
-            for place, span in enumerate(spans):
-                _check(span, len(note), f"spans[{position}][{place}]")
+            check_spans(spans, note, field=f"spans[{position}]")
         return [list(spans) for spans in self._spans]
+
+
+def check_spans(spans: Sequence[Span], note: str, *, field: str) -> None:
+    """Raise `InvalidInput` naming the first span that does not lie in the note, or that comes before the one before."""
+    for place, span in enumerate(spans):
+        _check(span, len(note), f"{field}[{place}]")
+        if place and span < spans[place - 1]:
+            raise InvalidInput(
+                f"expected an order by begin, then end; comes before [{place - 1}]", field=f"{field}[{place}]"
+            )
+
+
+def spans_of(mentions: object, note: str, *, field: str) -> tuple[Span, ...]:
+    """The places of the mentions of a note, as JSON has them: in order, apart, each once.
+
+    mentions: a list of objects with `begin` and `end`, or with `pieces`, each of which is an object or a list of the
+    two; a mention of several pieces may share words with others. Where one says what it is in `mention`, that has to
+    stand there. Raises `InvalidInput` naming the field.
+    """
+    if not isinstance(mentions, list):
+        raise InvalidInput(f"expected a list of mentions, got {_kind(mentions)}", field=field)
+    spans = tuple(_span(mention, f"{field}[{place}]") for place, mention in enumerate(mentions))
+    check_spans(spans, note, field=field)
+    _check_apart(spans, field)
+    for place, (mention, span) in enumerate(zip(mentions, spans, strict=True)):
+        said = mention.get("mention")
+        if isinstance(said, str) and not mention.get("composite") and said.split() != span.text(note).split():
+            message = "is not what the note has there; begin and end have to count code points of this very text"
+            raise InvalidInput(message, field=f"{field}[{place}].mention")
+    return spans
+
+
+def _span(mention: object, field: str) -> Span:
+    if not isinstance(mention, dict):
+        raise InvalidInput(f"expected an object with begin and end, got {_kind(mention)}", field=field)
+    pieces = mention.get("pieces")
+    if not pieces:
+        return Span((_piece(mention, field),))
+    if not isinstance(pieces, list):
+        raise InvalidInput(f"expected a list, got {_kind(pieces)}", field=f"{field}.pieces")
+    return Span(tuple(_piece(piece, f"{field}.pieces[{place}]") for place, piece in enumerate(pieces)))
+
+
+def _piece(piece: object, field: str) -> tuple[int, int]:
+    if isinstance(piece, list) and len(piece) == 2:
+        piece = dict(zip(("begin", "end"), piece, strict=True))
+    if not isinstance(piece, dict):
+        raise InvalidInput(f"expected begin and end, got {_kind(piece)}", field=field)
+    begin, end = (_integer(piece.get(name), f"{field}.{name}") for name in ("begin", "end"))
+    return begin, end
+
+
+def _integer(value: object, field: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidInput(f"expected an integer, got {_kind(value)}", field=field)
+    return value
+
+
+def _check_apart(spans: Sequence[Span], field: str) -> None:
+    """Raise `InvalidInput` where a mention is there twice, or overlaps another of one piece."""
+    past = 0
+    for place, span in enumerate(spans):
+        if place and span == spans[place - 1]:
+            raise InvalidInput(f"is [{place - 1}] again", field=f"{field}[{place}]")
+        if len(span.pieces) == 1:
+            if span.begin < past:
+                message = f"overlaps a mention before it: begins at {span.begin}, before {past}; keep one of the two"
+                raise InvalidInput(message, field=f"{field}[{place}]")
+            past = span.end
+
+
+def _kind(value: object) -> str:
+    """What a value of JSON is, without what it says."""
+    return "nothing" if value is None else type(value).__name__
 
 
 def _check(span: Span, length: int, field: str) -> None:
     past = 0
     for begin, end in span.pieces:
         if not past <= begin < end <= length:
-            message = f"expected pieces in order within 0..{length} (code points), got {begin}..{end}"
+            message = f"expected {past} <= begin < end <= {length} in code points of the note, got {begin} and {end}"
             raise InvalidInput(message, field=field)
         past = end
     if not span.pieces:

@@ -48,7 +48,7 @@ class CsvSource(TabularSource):
         return {
             NOTE_ID: _bytes(row[self.columns.note_id]).decode(errors="replace"),
             TEXT: _bytes(row[self.columns.text]),
-            **{name: _bytes(row[name]).decode(errors="replace") for name in self.columns.keep},
+            **{name: _bytes(row[place]).decode(errors="replace") for name, place in self.columns.others.items()},
         }
 
 

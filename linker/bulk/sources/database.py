@@ -10,6 +10,7 @@ from a file or a variable of their own, such as ~/.pgpass. It is in no message.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class DatabaseSource:
     @property
     def schema(self) -> pa.Schema:
         """See `Source`."""
-        return input_schema([pa.field(name, pa.string()) for name in self.columns.keep])
+        return input_schema([pa.field(name, pa.string()) for name in self.columns.others])
 
     def parts(self) -> list[Part]:
         """See `Source`: ranges of the key. A text that was changed is not seen; a note more, less or instead is."""
@@ -97,7 +98,7 @@ class DatabaseSource:
         from sqlalchemy import column, select
 
         key: ColumnClause[int] = column(self.columns.note_id)
-        others: list[ColumnClause[Any]] = [column(name) for name in (self.columns.text, *self.columns.keep)]
+        others: list[ColumnClause[Any]] = [column(name) for name in (self.columns.text, *self.columns.others.values())]
         with self._opened() as (engine, table):
             for page in _pages(engine, select(key, *others).select_from(table), key, part.keys):
                 notes = [(row[0], self._note(row)) for row in page]
@@ -106,8 +107,8 @@ class DatabaseSource:
 
     def _note(self, row: _Row) -> dict[str, object]:
         note_id, text, *values = row
-        kept = {name: None if v is None else str(v) for name, v in zip(self.columns.keep, values, strict=True)}
-        return {NOTE_ID: str(note_id), TEXT: _utf8(text), **kept}
+        others = zip(self.columns.others, map(_shown, values), strict=True)
+        return {NOTE_ID: str(note_id), TEXT: _utf8(text), **dict(others)}
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Engine, TableClause]]:
@@ -142,9 +143,11 @@ class DatabaseSource:
             message = f"no such table; there is {', '.join(tables) or 'none'}. Name it behind #"
             raise InvalidInput(message, field=self._place())
         types = {column["name"].lower(): column["type"] for column in there.get_columns(name, schema=schema or None)}
-        for wanted in (self.columns.note_id, self.columns.text, *self.columns.keep):
+        for wanted in (self.columns.note_id, self.columns.text, *self.columns.others.values()):
             if wanted.lower() not in types:
-                message = f"no such column; there is {', '.join(types)}; see --note-id, --text and --keep"
+                message = (
+                    f"no such column; there is {', '.join(types)}; see --note-id, --text, --keep and --spans-column"
+                )
                 raise InvalidInput(message, field=self._place(wanted))
         if not isinstance(key := types[self.columns.note_id.lower()], Integer):
             raise InvalidInput(f"expected a column of integers, got {key}", field=self._place(self.columns.note_id))
@@ -174,6 +177,13 @@ def _pages(
             return
         yield page
         seen = page[-1][0]
+
+
+def _shown(value: object) -> str | None:
+    """A value as text; what a driver has read from JSON as JSON."""
+    if value is None:
+        return None
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
 
 
 def _utf8(text: object) -> bytes | None:

@@ -38,6 +38,8 @@ class FhirSource:
     @classmethod
     def of(cls, inputs: Sequence[str], columns: Columns) -> FhirSource:
         """The files that `inputs` mean. Of `columns`, only `keep` has a meaning here. Raises `InvalidInput`."""
+        if columns.spans:
+            raise InvalidInput("FHIR has no place for spans; write the notes as JSON lines", field="--spans-column")
         if unknown := set(columns.keep) - set(KEPT):
             message = f"FHIR notes have {', '.join(KEPT)} and no other, got {', '.join(sorted(unknown))}"
             raise InvalidInput(message, field="--keep")

@@ -44,7 +44,7 @@ class JsonLinesSource(TabularSource):
             NOTE_ID: _shown(value.get(self.columns.note_id)),
             TEXT: text.encode(errors="surrogatepass") if isinstance(text, str) else None,
             ERROR: None if is_text else RowError.MALFORMED,
-            **{name: _shown(value.get(name)) for name in self.columns.keep},
+            **{name: _shown(value.get(place)) for name, place in self.columns.others.items()},
         }
 
 

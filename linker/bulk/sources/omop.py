@@ -72,4 +72,5 @@ def of_note(columns: Columns) -> Columns:
 
 
 def _capitals(columns: Columns) -> Columns:
-    return Columns(columns.note_id.upper(), columns.text.upper(), tuple(name.upper() for name in columns.keep))
+    keep, spans = tuple(map(str.upper, columns.keep)), columns.spans and columns.spans.upper()
+    return Columns(columns.note_id.upper(), columns.text.upper(), keep, spans)

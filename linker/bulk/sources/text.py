@@ -33,8 +33,9 @@ class TextSource:
     @classmethod
     def of(cls, inputs: Sequence[str], columns: Columns) -> TextSource:
         """The files that `inputs` mean. Raises `InvalidInput`."""
-        if columns.keep:
-            raise InvalidInput("text files have no columns to keep", field="--keep")
+        if columns.others:
+            field = "--keep" if columns.keep else "--spans-column"
+            raise InvalidInput("text files have no columns but their text", field=field)
         files = files_of(inputs, SUFFIXES)
         return cls(files, Path(os.path.commonpath([file.parent for file in files])))
 

@@ -67,7 +67,7 @@ def test_text_files_have_their_paths_for_ids(tmp_path: Path) -> None:
     before = source.parts()
     (tmp_path / "b.txt").write_bytes(b"colder")
     assert source.parts() != before
-    with pytest.raises(InvalidInput, match="no columns to keep"):
+    with pytest.raises(InvalidInput, match="--keep: text files have no columns but their text"):
         open_source([str(tmp_path)], Columns(keep=("ward",)))
 
 
@@ -88,6 +88,37 @@ def test_folders_globs_and_partitions(tmp_path: Path) -> None:
     assert [part.notes for part in parts] == [3, 3]
     twice = open_source([str(tmp_path), str(tmp_path / "**/*.parquet")], Columns(), format="jsonl")
     assert len(twice.parts()) == 4  # what a glob matches is taken as it is, and nothing is taken twice
+
+
+def test_given_spans_come_through_in_every_format(tmp_path: Path) -> None:
+    given_ = [{"begin": 0, "end": 2, "mention": "MI"}]
+    table = {"note_id": ["1", "2"], "text": ["MI", "MI"], "found": [json.dumps(given_), ""], "kept": ["a", "b"]}
+    as_rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({**row, "found": given_}) + "\n" for row in as_rows[:1]))
+    with (tmp_path / "a.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([table, *zip(*table.values(), strict=True)])
+    pq.write_table(pa.table(table), tmp_path / "text.parquet")
+    pq.write_table(pa.table({**table, "found": [given_, None]}), tmp_path / "nested.parquet")
+    pq.write_table(pa.table({**table, "note_text": table["text"]}), tmp_path / "omop.parquet")
+    columns = Columns(keep=("kept",), spans="found")
+    for name, format_ in {
+        "a.jsonl": None,
+        "a.csv": None,
+        "text.parquet": None,
+        "nested.parquet": None,
+        "omop.parquet": "omop",
+    }.items():
+        source = open_source([str(tmp_path / name)], columns, format=format_)
+        first, *others = rows(source)
+        spans = first["spans"]
+        assert (json.loads(spans) if isinstance(spans, str) else spans) == given_
+        assert all(row["spans"] in ("", None) for row in others)
+        assert first["kept"] == "a"
+        with pytest.raises(InvalidInput, match="'found_in'.*--spans-column"):
+            rows(open_source([str(tmp_path / name)], Columns(spans="found_in"), format=format_))
+    for format_ in ("text", "fhir"):
+        with pytest.raises(InvalidInput, match="--spans-column: "):
+            open_source([str(tmp_path)], Columns(spans="found"), format=format_)
 
 
 def test_parquet_of_other_types(tmp_path: Path) -> None:
