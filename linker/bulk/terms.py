@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linker.bulk.chunks import Chunk
-from linker.bulk.files import file_part, suffix_of
+from linker.bulk.files import file_part, suffix_of, told_columns
 from linker.bulk.review import Doubt, write_review
 from linker.bulk.rows import ERROR, MENTIONS, NOTE_ID, TEXT, batches_of, input_schema
 from linker.bulk.source import Columns, Part
@@ -60,7 +60,7 @@ def open_terms(inputs: Sequence[str], column: str | None) -> tuple[Table, str]:
     if column is None and len(names) == 1:
         return table, names[0]
     if column not in names:
-        raise InvalidInput(f"expected one of {', '.join(names)}; say which has the terms", field="--column")
+        raise InvalidInput(f"expected one of {told_columns(names)}; say which has the terms", field="--column")
     if taken := sorted(set(names) & set(ADDED.names)):
         message = f"the table has {', '.join(taken)}, which are to be added; leave them out of it"
         raise InvalidInput(message, field=inputs[0])

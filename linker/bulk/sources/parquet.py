@@ -89,7 +89,8 @@ def parquet_file(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
-        raise InvalidInput(f"expected a Parquet file ({type(error).__name__})", field=str(path)) from error
+        message = f"expected a Parquet file, complete ({type(error).__name__}); --from says another format"
+        raise InvalidInput(message, field=str(path)) from error
 
 
 def _check_text(stored: pa.Schema, name: str, path: Path) -> None:

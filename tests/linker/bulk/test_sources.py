@@ -90,6 +90,36 @@ def test_folders_globs_and_partitions(tmp_path: Path) -> None:
     assert len(twice.parts()) == 4  # what a glob matches is taken as it is, and nothing is taken twice
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "note_id,text\n1,cold\n".encode("utf-16"), "found NULs in its first line; if it is UTF-16, save"),
+        ("a.jsonl", '{"note_id": 1, "text": "cold"}\n'.encode("utf-16"), "found NULs in its first line; if it is"),
+        ("a.csv", b"\0" * 1000, "found NULs in its first line"),
+        ("a.csv", b"7,Quimby has a cold since May\n", "has a first line that is no header. Say which is which with"),
+        ("a.csv", b"7,Quimby\n", "has a first line that is no header"),
+        ("a.csv", b"", "has none"),
+        ("a.jsonl.xz", b"", r"\.xz is not read; unpack it, or compress it as \.gz"),
+        ("a.parquet", b"cold", r"expected a Parquet file, complete \(ArrowInvalid\); --from says another"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_told_without_its_words(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=said) as caught:
+        rows(open_source([str(tmp_path / name)], Columns(), format="jsonl" if "jsonl" in name else None))
+    assert "Quimby" not in str(caught.value)
+
+
+def test_a_folder_without_such_files_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.md").touch()
+    with pytest.raises(InvalidInput, match=r"expected files that end in \.csv or \.tsv below it, found none; --from"):
+        open_source([str(tmp_path)], Columns(), format="csv")
+    (tmp_path / "a.csv").write_text("note_id,text\n")
+    assert len(open_source([str(tmp_path), str(tmp_path / "a.csv")], Columns()).parts()) == 1
+
+
 def test_given_spans_come_through_in_every_format(tmp_path: Path) -> None:
     given_ = [{"begin": 0, "end": 2, "mention": "MI"}]
     table = {"note_id": ["1", "2"], "text": ["MI", "MI"], "found": [json.dumps(given_), ""], "kept": ["a", "b"]}
