@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from linker.bulk import job as module
+from linker.bulk.charts import draw
 from linker.bulk.job import Job, run
 from linker.bulk.journal import open_journal
 from linker.bulk.sinks.jsonlines import JsonLinesSink
@@ -224,6 +226,14 @@ def test_too_many_errors_stop_the_job(job: Callable[..., Job], monkeypatch: pyte
     for wrong in ("many", "-1", "120%", "nan%"):
         with pytest.raises(InvalidInput, match="--max-errors: expected a share such as 5% or a count"):
             Tolerance.parse(wrong)
+
+
+@pytest.mark.parametrize(
+    "seen", [Summary(), Summary(mentions=3, concepts=Counter("a$x"), names=dict.fromkeys("a$x", "糖$"))]
+)
+def test_charts_of_nothing_and_of_other_scripts_are_drawn_without_a_warning(tmp_path: Path, seen: Summary) -> None:
+    draw(seen, tmp_path / "report.png")
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_no_text_is_in_journal_or_report(job: Callable[..., Job]) -> None:
