@@ -19,7 +19,7 @@ from linker.assertion import Triggers
 from linker.detection.abbreviated import AbbreviationDetector, ShortForms
 from linker.detection.choice import Detect, detector_of
 from linker.detection.detector import Detector, Span
-from linker.detection.given import check_spans
+from linker.detection.given import check_span
 from linker.detection.tagger import Tagger
 from linker.errors import InvalidInput
 from linker.notes import AnnotatedMention, AnnotatedNote, Note, mention_at
@@ -126,19 +126,16 @@ class Annotator:
         Raises `InvalidInput` naming the field.
         """
         self.linker.check(options)
-        asked = [note if isinstance(note, Note) else Note(note) for note in notes]
-        for position, note in enumerate(asked):
-            if len(note.text) > MAX_NOTE_LENGTH:
-                message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note.text):,}; split it"
-                raise InvalidInput(message, field=f"notes[{position}]")
-            check_spans(note.spans or (), note.text, field=f"notes[{position}].spans")
-        parts = [self.parts(note.text, note.spans) for note in asked]
+        given = [note if isinstance(note, Note) else Note(note) for note in notes]
+        for position, note in enumerate(given):
+            _check(note, f"notes[{position}]")
+        parts = [self.parts(note.text, note.spans and sorted(note.spans)) for note in given]
         found = iter(self.find([part for of_note in parts for part in of_note], options))
         by_note = [[mention for _ in of_note for mention in next(found)] for of_note in parts]
         linked = self._linked([mention for of_note in by_note for mention in of_note], options)
         return [
             AnnotatedNote(note.text, tuple(mention for _ in of_note if (mention := next(linked))))
-            for note, of_note in zip(asked, by_note, strict=True)
+            for note, of_note in zip(given, by_note, strict=True)
         ]
 
     def parts(self, note: str, spans: Sequence[Span] | None = None) -> list[Part]:
@@ -205,6 +202,14 @@ class Annotator:
     def _linked(self, found: Sequence[FoundMention], options: Options) -> Iterator[AnnotatedMention | None]:
         for begin in range(0, len(found), _BATCH):
             yield from self.link(found[begin : begin + _BATCH], options)[0]
+
+
+def _check(note: Note, field: str) -> None:
+    if len(note.text) > MAX_NOTE_LENGTH:
+        message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note.text):,}; split it"
+        raise InvalidInput(message, field=field)
+    for position, span in enumerate(note.spans or ()):
+        check_span(span, len(note.text), f"{field}.spans[{position}]")
 
 
 def _is_named(link: Link) -> bool:

@@ -23,18 +23,9 @@ class GivenDetector:
         if len(notes) != len(self._spans):
             raise InvalidInput(f"expected the spans of {len(notes)} notes, got {len(self._spans)}", field="spans")
         for position, (note, spans) in enumerate(zip(notes, self._spans, strict=True)):
-            check_spans(spans, note, field=f"spans[{position}]")
+            for place, span in enumerate(spans):
+                check_span(span, len(note), f"spans[{position}][{place}]")
         return [list(spans) for spans in self._spans]
-
-
-def check_spans(spans: Sequence[Span], note: str, *, field: str) -> None:
-    """Raise `InvalidInput` naming the first span that does not lie in the note, or that comes before the one before."""
-    for place, span in enumerate(spans):
-        _check(span, len(note), f"{field}[{place}]")
-        if place and span < spans[place - 1]:
-            raise InvalidInput(
-                f"expected an order by begin, then end; comes before [{place - 1}]", field=f"{field}[{place}]"
-            )
 
 
 def spans_of(mentions: object, note: str, *, field: str) -> tuple[Span, ...]:
@@ -47,13 +38,10 @@ def spans_of(mentions: object, note: str, *, field: str) -> tuple[Span, ...]:
     if not isinstance(mentions, list):
         raise InvalidInput(f"expected a list of mentions, got {_kind(mentions)}", field=field)
     spans = tuple(_span(mention, f"{field}[{place}]") for place, mention in enumerate(mentions))
-    check_spans(spans, note, field=field)
+    for place, span in enumerate(spans):
+        check_span(span, len(note), f"{field}[{place}]")
+        _check_words(mentions[place], span, note, f"{field}[{place}]")
     _check_apart(spans, field)
-    for place, (mention, span) in enumerate(zip(mentions, spans, strict=True)):
-        said = mention.get("mention")
-        if isinstance(said, str) and not mention.get("composite") and said.split() != span.text(note).split():
-            message = "is not what the note has there; begin and end have to count code points of this very text"
-            raise InvalidInput(message, field=f"{field}[{place}].mention")
     return spans
 
 
@@ -83,11 +71,23 @@ def _integer(value: object, field: str) -> int:
     return value
 
 
+def _check_words(mention: dict[str, object], span: Span, note: str, field: str) -> None:
+    """Raise `InvalidInput` where a mention says what it is, and something else stands there."""
+    said = mention.get("mention")
+    if isinstance(said, str) and not mention.get("composite") and said.split() != span.text(note).split():
+        message = "is not what the note has there; begin and end have to count code points of this very text"
+        raise InvalidInput(message, field=f"{field}.mention")
+
+
 def _check_apart(spans: Sequence[Span], field: str) -> None:
-    """Raise `InvalidInput` where a mention is there twice, or overlaps another of one piece."""
+    """Raise `InvalidInput` where a mention is out of order, is there twice, or overlaps another of one piece."""
     past = 0
     for place, span in enumerate(spans):
-        if place and span == spans[place - 1]:
+        before = spans[place - 1] if place else None
+        if before and span < before:
+            message = f"expected an order by begin, then end; comes before [{place - 1}]"
+            raise InvalidInput(message, field=f"{field}[{place}]")
+        if span == before:
             raise InvalidInput(f"is [{place - 1}] again", field=f"{field}[{place}]")
         if len(span.pieces) == 1:
             if span.begin < past:
@@ -101,11 +101,12 @@ def _kind(value: object) -> str:
     return "nothing" if value is None else type(value).__name__
 
 
-def _check(span: Span, length: int, field: str) -> None:
+def check_span(span: Span, length: int, field: str) -> None:
+    """Raises `InvalidInput` naming `field` where a span does not lie in a note of so many code points."""
     past = 0
     for begin, end in span.pieces:
         if not past <= begin < end <= length:
-            message = f"expected {past} <= begin < end <= {length} in code points of the note, got {begin} and {end}"
+            message = f"expected pieces in order within 0..{length} (code points), got {begin}..{end}"
             raise InvalidInput(message, field=field)
         past = end
     if not span.pieces:

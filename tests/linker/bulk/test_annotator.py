@@ -116,7 +116,7 @@ def test_given_mentions_that_are_none_are_an_error_of_their_row(annotate: BatchA
     assert coded.column("error").to_pylist() == [
         "bad_spans: spans: expected a list of mentions in JSON",
         "bad_spans: spans: expected a list of mentions, got dict",
-        "bad_spans: spans[0]: expected 0 <= begin < end <= 65 in code points of the note, got 0 and 99",
+        "bad_spans: spans[0]: expected pieces in order within 0..65 (code points), got 0..99",
         "bad_spans: spans[1]: is [0] again",
         "bad_spans: spans: expected a list of mentions in JSON",
         None,
