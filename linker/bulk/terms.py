@@ -23,6 +23,7 @@ from linker.bulk.chunks import Chunk
 from linker.bulk.files import file_part, suffix_of, told_columns
 from linker.bulk.review import Doubt, write_review
 from linker.bulk.rows import ERROR, MENTIONS, NOTE_ID, TEXT, batches_of, input_schema
+from linker.bulk.sinks.parquet import publish_table
 from linker.bulk.source import Columns, Part
 from linker.bulk.tables import Table, Value, open_table
 from linker.crosswalk import EXACT
@@ -114,8 +115,7 @@ class TermsSink:
 
     def write(self, out: Path, chunk: Chunk, notes: pa.RecordBatch) -> None:
         """See `Sink`."""
-        with publish_file(out / FOLDER / f"{chunk}.parquet") as file:
-            pq.write_table(pa.Table.from_batches([notes]), file, compression="zstd")
+        publish_table(out / FOLDER / f"{chunk}.parquet", pa.Table.from_batches([notes]))
 
     def finish(self, out: Path) -> None:
         """See `Sink`. Raises `InvalidInput` where the table cannot be read again."""
