@@ -70,7 +70,8 @@ class BatchAnnotator:
     def __call__(self, notes: pa.RecordBatch) -> pa.RecordBatch:
         """Coded notes, (notes,) rows of `linker.bulk.rows.output_schema`, in order.
 
-        notes: rows of `linker.bulk.rows.input_schema`. A note that cannot be annotated has an error in its row.
+        notes: rows of `linker.bulk.rows.input_schema`. A note that cannot be annotated has an error in its row. Raises
+        `LinkerError` as `open` does.
         """
         coded = [note for group in _groups(_notes(notes)) for note in self._coded(group)]
         schema = output_schema(notes.schema, keep_text=self.keep_text)

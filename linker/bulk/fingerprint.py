@@ -14,6 +14,7 @@ from linker.bulk.rows import ERROR, NOTE_ID, SPANS, TEXT
 from linker.bulk.sink import Sink
 from linker.bulk.source import Part, Source
 from linker.bundles import bundle_path
+from linker.errors import InvalidInput
 from linker.manifest import read_manifest
 
 Fingerprint = Mapping[str, str]  # each thing by a name that tells a user what it is
@@ -67,7 +68,10 @@ def _short(text: str) -> str:
 
 
 def _content(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InvalidInput(f"cannot be read: {error.strerror}", field=str(file)) from error
 
 
 @cache

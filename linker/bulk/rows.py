@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from linker.annotation import AnnotatedMention, AnnotatedNote
 from linker.identifiers import split_curie
+from linker.notes import AnnotatedMention, AnnotatedNote
 from linker.offsets import Offsets, OffsetUnit
 
 NOTE_ID, TEXT, SPANS = "note_id", "text", "spans"

@@ -54,7 +54,7 @@ class Source(Protocol):
 
     @property
     def schema(self) -> pa.Schema:
-        """Of all batches: `linker.bulk.rows.input_schema`."""
+        """Of all batches: `linker.bulk.rows.input_schema`. Raises `InvalidInput` where it takes a look at a file."""
 
     def parts(self) -> Sequence[Part]:
         """All parts, always in the same order. Raises `InvalidInput` naming what is not as expected."""

@@ -131,6 +131,13 @@ def test_another_job_in_the_same_folder_is_refused(job: Callable[..., Job]) -> N
     assert written(of.out) == before
 
 
+def test_rules_that_cannot_be_read_are_told_before_the_work(job: Callable[..., Job]) -> None:
+    of = job(notes(3))
+    with pytest.raises(InvalidInput, match=r"none\.toml: cannot be read: No such file"):
+        run(replace(of, annotate=replace(of.annotate, rules=(Path("none.toml"),))))
+    assert not of.out.exists()
+
+
 def test_an_output_of_another_bundle_is_refused(job: Callable[..., Job], build_bundle: Callable) -> None:
     of = job(notes(3))
     run(of)
