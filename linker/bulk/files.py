@@ -40,7 +40,8 @@ def files_of(inputs: Sequence[str], suffixes: Sequence[str] = ()) -> tuple[Path,
         files = [file for match in map(Path, matches) for file in _files_at(match, suffixes)]
         if not files:
             wanted = f"files that end in {' or '.join(suffixes)}" if suffixes else "files"
-            raise InvalidInput(f"expected {wanted} below it, found none; --from says another format", field=given)
+            hint = "; --from says another format" if suffixes else ""
+            raise InvalidInput(f"expected {wanted} below it, found none{hint}", field=given)
         found |= dict.fromkeys(files)
     return tuple(found)
 
@@ -112,14 +113,14 @@ def check_columns(columns: Columns, found: Collection[str], file: Path) -> None:
 
 
 def told_columns(names: Collection[str]) -> str:
-    """What columns there are, for a message; none of them where one is no name, but may be words of a note.
+    """What columns there are, for a message; where they may be the words of a note, none of them.
 
-    >>> told_columns(["id", "Text (en)"]), told_columns(["1", "No chest pain since Friday."])
-    ('id, Text (en)', 'a first line that is no header')
+    >>> told_columns(["id", "Text (en)"]), told_columns(["1", "No chest pain since Friday."]), told_columns(["Fever"])
+    ('id, Text (en)', 'what may be no header', 'what may be no header')
     """
     if not names:
         return "none"
-    if not all(_NAME.fullmatch(name) and len(name.split()) <= _WORDS for name in names):
-        return "a first line that is no header"
+    if len(names) == 1 or not all(_NAME.fullmatch(name) and len(name.split()) <= _WORDS for name in names):
+        return "what may be no header"
     more = f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else ""
     return ", ".join(islice(names, _TOLD)) + more

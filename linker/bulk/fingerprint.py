@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -21,6 +22,7 @@ Fingerprint = Mapping[str, str]  # each thing by a name that tells a user what i
 
 _PACKAGE = Path(__file__).parents[1]
 _READ = frozenset({NOTE_ID, TEXT, SPANS, ERROR})  # what all notes have, or may have
+_DIGEST = re.compile("[0-9a-f]{64}")
 _LONGEST = 120  # characters of a value that is kept as it is
 
 
@@ -35,7 +37,7 @@ def fingerprint(
         **dict(_flat(how, "")),
         "output": _short(repr(sink)),
         "chunk notes": str(chunk_notes),
-        "columns": _short(_told(source)),
+        "columns": _short(_columns(source)),
         **{f"input {part.name}": part.stamp for part in parts},
     }
 
@@ -43,8 +45,15 @@ def fingerprint(
 def differences(theirs: Fingerprint, ours: Fingerprint, *, most: int = 5) -> str:
     """What differs, in words; "" where nothing does."""
     names = [name for name in dict.fromkeys([*theirs, *ours]) if theirs.get(name) != ours.get(name)]
-    told = [f"{name} was {theirs.get(name, 'not there')}, is {ours.get(name, 'not there')}" for name in names[:most]]
+    told = [f"{name} was {_told(theirs.get(name))}, is {_told(ours.get(name))}" for name in names[:most]]
     return "; ".join(told + ([f"and {len(names) - most:,} more"] if len(names) > most else []))
+
+
+def _told(value: str | None) -> str:
+    """A value in a message, the beginning of a digest."""
+    if value is None:
+        return "not there"
+    return f"{value[:12]}…" if _DIGEST.fullmatch(value) else value
 
 
 def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
@@ -56,7 +65,7 @@ def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]
             yield f"{prefix}{name}", _short(str(ordered))
 
 
-def _told(source: Source) -> str:
+def _columns(source: Source) -> str:
     """What is read of it, and as what."""
     kept = [f"{field.name} ({field.type})" for field in source.schema if field.name not in _READ]
     spans = f"spans {source.columns.spans}, " if source.columns.spans else ""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -124,6 +125,9 @@ class DatabaseSource:
         except (ArgumentError, NoSuchModuleError, ValueError):
             message = "expected dialect+driver://user@host/database#schema.table, the first part as SQLAlchemy has it"
             raise InvalidInput(message, field="INPUT") from None
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        if file and not file.startswith("file:") and not Path(file).exists():  # SQLite would make it
+            raise InvalidInput("no such file", field=self._place())
         try:
             yield engine, table(name, schema=schema or None)
         except SQLAlchemyError as error:

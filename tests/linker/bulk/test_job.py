@@ -142,7 +142,7 @@ def test_an_output_of_another_bundle_is_refused(job: Callable[..., Job], build_b
     of = job(notes(3))
     run(of)
     other = build_bundle("A:1\tasthma\n").bundle.path
-    with pytest.raises(JobError, match="bundle was [0-9a-f]{64}, is [0-9a-f]{64}"):
+    with pytest.raises(JobError, match="bundle was [0-9a-f]{12}…, is [0-9a-f]{12}…. Choose another --out"):
         run(replace(of, annotate=replace(of.annotate, bundle=str(other))))
 
 

@@ -170,6 +170,17 @@ def test_of_a_table_that_is_not_there_it_says_what_is(database: Path) -> None:
         DatabaseSource.of([f"sqlite:///{database}"], Columns(note_id="note_title")).parts()
 
 
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"none\.db#note: no such file"):
+        DatabaseSource.of([f"sqlite:///{tmp_path}/none.db"], Columns()).parts()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_database_may_be_opened_for_reading_alone(database: Path) -> None:
+    source = DatabaseSource.of([f"sqlite:///file:{database}?mode=ro&uri=true"], Columns())
+    assert len(rows_of(source)) == len(NOTES)
+
+
 def test_a_table_without_rows_or_keys_is_refused(database: Path) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute("update note set note_id = null where note_id = 3")
