@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -137,21 +138,19 @@ def test_nothing_is_open_while_notes_are_annotated(database: Path, monkeypatch: 
         "insert into note (note_id) values (4)",
         "insert into note (note_id) values (99)",
         "update note set note_id = 0 where note_id = 4",
+        "update note set note_id = 8 where note_id = 4",
         "update note set note_id = 99 where note_id = 4",
     ],
 )
 def test_another_content_has_another_stamp(database: Path, change: str) -> None:
     source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text"), 10)
-    before = source.parts()
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         connection.execute("delete from note where note_id = 8")
-    again = source.parts()
-    with connection:
-        connection.execute("insert into note (note_id) values (8)")
-    assert source.parts() == before != again
-    with connection:
+        connection.commit()
+        before = source.parts()
+        assert source.parts() == before
         connection.execute(change)
-    connection.close()
+        connection.commit()
     assert source.parts() != before
 
 
