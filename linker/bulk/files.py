@@ -17,7 +17,7 @@ import pyarrow as pa
 from linker.bulk.source import Columns, Part
 from linker.errors import InvalidInput
 
-NO_TEXT = "expected text in UTF-8, found NULs in its first line; if it is UTF-16, save it as UTF-8"
+HAS_NULS = "expected text in UTF-8, found NULs in its first line; if it is UTF-16, save it as UTF-8"
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 _NOT_READ = (".xz", ".zip", ".7z")
 _BUFFER = 1 << 20

@@ -67,9 +67,10 @@ def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]
 
 def _columns(source: Source) -> str:
     """What is read of it, and as what."""
+    columns = source.columns
+    spans = [f"spans {columns.spans}"] if columns.spans else []
     kept = [f"{field.name} ({field.type})" for field in source.schema if field.name not in _READ]
-    spans = f"spans {source.columns.spans}, " if source.columns.spans else ""
-    return f"id {source.columns.note_id}, text {source.columns.text}, {spans}{', '.join(kept)}".rstrip(", ")
+    return ", ".join([f"id {columns.note_id}", f"text {columns.text}", *spans, *kept])
 
 
 def _short(text: str) -> str:

@@ -36,7 +36,8 @@ class Part:
     """A file, or another piece of the input that is read from its beginning to its end.
 
     name: what it is called, unique in its source and the same every time. stamp: differs when its content does. notes:
-    how many it has, None where only reading it tells. keys: first and last of a part of a table.
+    how many it has, None where only reading it tells. keys: first and last of a part of a
+    table; of anything else, an empty range.
     """
 
     name: str

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from linker.bulk.files import NO_TEXT, check_columns, folder_values, open_bytes
+from linker.bulk.files import HAS_NULS, check_columns, folder_values, open_bytes
 from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError
 from linker.bulk.sources.tabular import TabularSource
 from linker.errors import InvalidInput
@@ -64,7 +64,7 @@ def records_of(stream: BinaryIO, file: Path) -> tuple[str, Iterator[tuple[int, l
     except OSError as error:
         raise InvalidInput(_CUT_OFF, field=f"{file}:1") from error
     if "\0" in first:
-        raise InvalidInput(NO_TEXT, field=str(file))
+        raise InvalidInput(HAS_NULS, field=str(file))
     return first, _records(chain([first.removeprefix(MARK)], text), separator_of(first), file)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from linker.bulk.files import NO_TEXT, check_columns, folder_values, open_bytes
+from linker.bulk.files import HAS_NULS, check_columns, folder_values, open_bytes
 from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError
 from linker.bulk.sources.tabular import TabularSource
 from linker.errors import InvalidInput
@@ -62,7 +62,7 @@ def _lines(stream: BinaryIO, file: Path) -> Iterator[bytes]:
     try:
         while line := stream.readline(_LONGEST):
             if is_first and b"\0" in line:  # which JSON has no place for
-                raise InvalidInput(NO_TEXT, field=str(file))
+                raise InvalidInput(HAS_NULS, field=str(file))
             is_first = False
             is_too_long = len(line) == _LONGEST and not line.endswith(b"\n")
             yield b"\0" if is_too_long else line
