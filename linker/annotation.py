@@ -144,7 +144,7 @@ class Annotator:
         self._names = lru_cache(_FILTERS_KEPT)(self._of_names)
 
     def annotate(self, notes: Sequence[Note | str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
-        """Each note with its mentions. An answer does not depend on the other notes.
+        """Each note with its mentions: the spans it has, else what is found. It does not depend on the other notes.
 
         Raises `InvalidInput` naming the field.
         """

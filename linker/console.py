@@ -33,6 +33,11 @@ def stdout() -> Console:
     return console
 
 
+def _told(rate: float) -> str:
+    """A rate, of slow work with a decimal."""
+    return f"{rate:,.1f}" if rate < 10 else f"{rate:,.0f}"
+
+
 class _Rate(ProgressColumn):
     """Items a second since the task began."""
 
@@ -42,7 +47,7 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         rate = task.finished_speed or task.speed or 0.0
-        return Text(f"{rate:,.0f} {self._unit}/s")
+        return Text(f"{_told(rate)} {self._unit}/s")
 
 
 @contextmanager
@@ -83,11 +88,11 @@ class _Lines:
             rate = self._done / (now - self._started)
             left = (self._total - self._done) / rate
             note = f", {note}" if note else ""
-            self._print(f"{self._done:,}/{self._total:,} {self._unit}, {rate:,.0f}/s, {left:.0f} s left{note}")
+            self._print(f"{self._done:,}/{self._total:,} {self._unit}, {_told(rate)}/s, {left:.0f} s left{note}")
 
     def close(self) -> None:
         elapsed = max(time.monotonic() - self._started, 1e-6)
-        self._print(f"{self._done:,} {self._unit} in {elapsed:.1f} s ({self._done / elapsed:,.0f}/s)")
+        self._print(f"{self._done:,} {self._unit} in {elapsed:.1f} s ({_told(self._done / elapsed)}/s)")
 
     def _print(self, text: str) -> None:
         print(f"{self._what}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal's door

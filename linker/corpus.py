@@ -11,12 +11,14 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from linker.detection.given import spans_of
 from linker.errors import InvalidInput
+from linker.notes import Note
 from linker.records import Mention
 
 
@@ -75,6 +77,48 @@ def read_notes(path: Path, *, prefix: str = "") -> Iterator[GoldNote]:
             except (TypeError, KeyError) as error:
                 raise InvalidInput("expected a string mention and a list gold", field=field) from error
         yield GoldNote(note_id, text, tuple(mentions))
+
+
+def read_given(path: Path, texts: Mapping[str, str]) -> dict[str, Note]:
+    """Notes by their ids, with the places of their mentions; what these mean need not be known.
+
+    texts: those of the notes wanted, by id; lines of other notes are passed over. Without any, all notes are wanted,
+    and have their own. Raises `InvalidInput` naming file, line and field, as `linker.detection.given.spans_of` does.
+    """
+    notes: dict[str, Note] = {}
+    for line, raw in _lines(path):
+        place = f"{path}:{line}"
+        row = _object(raw, place)
+        note_id = str(row["doc_id"])
+        if texts and note_id not in texts:
+            continue
+        if note_id in notes:
+            raise InvalidInput("a second line of one note; all its mentions go in one", field=f"{place}: doc_id")
+        text = _same_text(row.get("text"), texts.get(note_id), f"{place}: text")
+        notes[note_id] = Note(text, spans_of(row["mentions"], text, field=f"{place}: mentions"))
+    if missing := next((note_id for note_id in texts if note_id not in notes), None):
+        message = f'expected a line with "doc_id": {json.dumps(missing)}, found none; a note without mentions has []'
+        raise InvalidInput(message, field=str(path))
+    return notes
+
+
+def _same_text(written: object, wanted: str | None, field: str) -> str:
+    if wanted is None and not isinstance(written, str):
+        raise InvalidInput("expected the text of the note, or its FILE on the command line", field=field)
+    text = str(written) if wanted is None else wanted
+    if written is not None and written != text:
+        raise InvalidInput("is not the text of the note, so that places in it say nothing; leave it out", field=field)
+    return text
+
+
+def _object(raw: bytes, place: str) -> dict[str, Any]:
+    try:
+        row = json.loads(raw)
+        if isinstance(row, dict) and {"doc_id", "mentions"} <= row.keys():
+            return row
+    except (ValueError, RecursionError):
+        pass
+    raise InvalidInput("expected a JSON object with doc_id, text and mentions", field=place)
 
 
 def _gold(note_id: str, text: str, row: dict[str, Any], prefix: str) -> GoldMention:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,6 +22,7 @@ from linker.bulk.rows import (
     LANGUAGE,
     MENTIONS,
     NOTE_ID,
+    SPANS,
     TEXT,
     WITHOUT_RULES,
     RowError,
@@ -27,7 +30,10 @@ from linker.bulk.rows import (
     output_schema,
 )
 from linker.bundles import DEFAULT
+from linker.detection.detector import Span
+from linker.detection.given import spans_of
 from linker.detection.whole import WholeDetector
+from linker.errors import InvalidInput
 from linker.language import UNDETERMINED, is_tag
 from linker.notes import Note
 from linker.offsets import OffsetUnit
@@ -45,7 +51,7 @@ _log = logging.getLogger(__name__)
 class _Coded:
     """What became of one note: an error, or its language and rows of its mentions."""
 
-    error: RowError | str | None = None
+    error: str | None = None
     language: str | None = None
     without_rules: bool | None = None
     mentions: Sequence[dict[str, object]] = ()
@@ -82,7 +88,8 @@ class BatchAnnotator:
     def __call__(self, notes: pa.RecordBatch) -> pa.RecordBatch:
         """Coded notes, (notes,) rows of `linker.bulk.rows.output_schema`, in order.
 
-        notes: rows of `linker.bulk.rows.input_schema`. A note that cannot be annotated has an error in its row.
+        notes: rows of `linker.bulk.rows.input_schema`. A note that cannot be annotated has an error in its row. Raises
+        `LinkerError` as `open` does.
         """
         coded = [note for group in _groups(self._notes(notes)) for note in self._coded(group)]
         schema = output_schema(notes.schema, keep_text=self.keep_text)
@@ -99,17 +106,16 @@ class BatchAnnotator:
 
     def _notes(self, batch: pa.RecordBatch) -> list[Note | _Coded]:
         """Each note, or what is wrong with it."""
-        nothing = pa.nulls(len(batch), pa.string())
-        raws = batch.column(TEXT).cast(pa.large_binary())
-        errors = batch.column(ERROR) if ERROR in batch.schema.names else nothing
-        stated = batch.column(self.language_column).cast(pa.string()) if self.language_column else nothing
+        raws = batch.column(TEXT).cast(pa.large_binary()).to_pylist()
+        errors, spans, stated = (_values(batch, name) for name in (ERROR, SPANS, self.language_column))
         usual = self.language or (UNDETERMINED if self.is_terms else "")
-        columns = (column.to_pylist() for column in (raws, errors, stated))
-        return [_Coded(error) if error else _note(raw, tag or usual) for raw, error, tag in zip(*columns, strict=True)]
+        return [
+            _Coded(error) if error else _note(raw, given, str(tag or usual))
+            for error, raw, given, tag in zip(errors, raws, spans, stated, strict=True)
+        ]
 
     def _coded(self, group: Sequence[Note | _Coded]) -> Iterator[_Coded]:
-        notes = [note for note in group if isinstance(note, Note)]
-        annotated = iter(self._annotated(notes))
+        annotated = iter(self._annotated([note for note in group if isinstance(note, Note)]))
         for note in group:
             yield next(annotated) if isinstance(note, Note) else note
 
@@ -127,10 +133,11 @@ class BatchAnnotator:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error("%s at %s:%d", type(error).__name__, Path(place.filename).name, place.lineno or 0)
             return [_Coded(RowError.FAILED)]
-        spent_ms, length = 1000 * (perf_counter() - started), sum(len(note.text) for note in notes) + len(notes)
+        lengths = [len(note.text) + 1 for note in notes]
+        per_character = 1000 * (perf_counter() - started) / max(sum(lengths), 1)
         return [
-            _Coded(None, note.language, note.without_rules, of, spent_ms * (len(note.text) + 1) / length)
-            for note, of in zip(annotated, rows, strict=True)
+            _Coded(None, note.language, note.without_rules, of, per_character * length)
+            for note, length, of in zip(annotated, lengths, rows, strict=True)
         ]
 
 
@@ -146,16 +153,38 @@ def _opened(how: BatchAnnotator) -> Annotator:
     return annotator
 
 
-def _note(raw: bytes | None, language: str) -> Note | _Coded:
+def _values(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """Of a column, nulls where there is none."""
+    values: list[Any] = batch.column(name).to_pylist() if name in batch.schema.names else [None] * len(batch)
+    return values
+
+
+def _note(raw: bytes | None, spans: object, language: str) -> Note | _Coded:
     if raw is None:
         return _Coded(RowError.NO_TEXT)
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         return _Coded(RowError.NOT_UTF8)
+    if len(text) > MAX_NOTE_LENGTH:
+        return _Coded(RowError.TOO_LONG)
     if language and not is_tag(language):
         return _Coded(RowError.BAD_LANGUAGE)
-    return Note(text, language=language) if len(text) <= MAX_NOTE_LENGTH else _Coded(RowError.TOO_LONG)
+    try:
+        return Note(text, _given(spans, text), language)
+    except InvalidInput as error:
+        return _Coded(f"{RowError.BAD_SPANS}: {error}")
+
+
+def _given(spans: object, text: str) -> tuple[Span, ...] | None:
+    if spans is None or spans == "":
+        return None
+    if isinstance(spans, str):
+        try:
+            spans = json.loads(spans)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInput("expected a list of mentions in JSON", field=SPANS) from error
+    return spans_of(spans, text, field=SPANS)
 
 
 def _groups(notes: Sequence[Note | _Coded]) -> Iterator[Sequence[Note | _Coded]]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from linker.errors import InvalidInput
 
@@ -25,17 +25,15 @@ def read_sheet(file: Path) -> Iterator[list[Any]]:
     except ModuleNotFoundError as error:
         raise InvalidInput("needs openpyxl: pip install 'medlinker[excel]'", field=str(file)) from error
     try:
-        book = load_workbook(file, read_only=True, data_only=True)
-    except (OSError, BadZipFile, KeyError, ValueError) as error:
-        raise InvalidInput(f"expected a workbook .xlsx ({type(error).__name__})", field=str(file)) from error
-    try:
-        yield from (list(row) for row in book.worksheets[0].iter_rows(values_only=True))
-    finally:
-        book.close()
+        with closing(load_workbook(file, read_only=True, data_only=True)) as book:
+            yield from (list(row) for row in book.worksheets[0].iter_rows(values_only=True))
+    except Exception as error:  # at a damaged workbook, openpyxl raises whatever it runs into
+        message = f"expected a workbook .xlsx with a sheet of cells ({type(error).__name__}); save it again, or as CSV"
+        raise InvalidInput(message, field=str(file)) from error
 
 
 def write_sheet(file: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """A workbook of one sheet."""
+    """Write a workbook of one sheet. Raises OSError."""
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
 

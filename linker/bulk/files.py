@@ -5,7 +5,10 @@ from __future__ import annotations
 import glob
 import io
 import os
+import re
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,8 +17,13 @@ import pyarrow as pa
 from linker.bulk.source import Columns, Part
 from linker.errors import InvalidInput
 
+HAS_NULS = "expected text in UTF-8, found NULs in its first line; if it is UTF-16, save it as UTF-8"
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_NOT_READ = (".xz", ".zip", ".7z")
 _BUFFER = 1 << 20
+_NAME = re.compile(r"[^\W\d][\w .:/()#%&+*-]{0,39}|")
+_WORDS = 3  # of the name of a column at most
+_TOLD = 40  # columns
 
 
 def files_of(inputs: Sequence[str], suffixes: Sequence[str] = ()) -> tuple[Path, ...]:
@@ -29,13 +37,18 @@ def files_of(inputs: Sequence[str], suffixes: Sequence[str] = ()) -> tuple[Path,
         matches = [given] if Path(given).exists() else sorted(glob.glob(given, recursive=True))  # noqa: PTH207 - absolute ones
         if not matches:
             raise InvalidInput("no such file or folder, and no file matches it as a glob", field=given)
-        before = len(found)
-        for match in map(Path, matches):
-            found |= dict.fromkeys(_below(match, suffixes) if match.is_dir() else [match.absolute()])
-        if len(found) == before:
-            wanted = f"a file that ends in {' or '.join(suffixes)}" if suffixes else "a file"
-            raise InvalidInput(f"expected {wanted}, found none that was not given already", field=given)
+        files = [file for match in map(Path, matches) for file in _files_at(match, suffixes)]
+        if not files:
+            wanted = f"files that end in {' or '.join(suffixes)}" if suffixes else "files"
+            hint = "; --from says another format" if suffixes else ""
+            raise InvalidInput(f"expected {wanted} below it, found none{hint}", field=given)
+        found |= dict.fromkeys(files)
     return tuple(found)
+
+
+def _files_at(path: Path, suffixes: Sequence[str]) -> list[Path]:
+    """A file as it is; of a folder, those below it."""
+    return _below(path, suffixes) if path.is_dir() else [path.absolute()]
 
 
 def _below(folder: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -63,11 +76,16 @@ def file_part(file: Path, notes: int | None = None) -> Part:
         status = file.stat()
     except OSError as error:
         raise InvalidInput(f"cannot be read: {error.strerror}", field=str(file)) from error
-    return Part(str(file), f"{status.st_size} bytes, mtime {status.st_mtime_ns}", notes)
+    seconds, ns = divmod(status.st_mtime_ns, 10**9)
+    changed = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{ns:09d}"
+    return Part(str(file), f"{status.st_size:,} bytes, changed {changed} UTC", notes)
 
 
 def open_bytes(file: Path) -> io.BufferedReader:
     """The bytes of a file, decompressed where its name says that it is compressed. Raises `InvalidInput`."""
+    if file.suffix.lower() in _NOT_READ:
+        message = f"{file.suffix} is not read; unpack it, or compress it as {', '.join(_COMPRESSED)}"
+        raise InvalidInput(message, field=str(file))
     try:
         return io.BufferedReader(pa.input_stream(str(file), compression="detect", buffer_size=_BUFFER), _BUFFER)
     except OSError as error:
@@ -87,8 +105,22 @@ def folder_values(file: Path) -> dict[str, str]:
 
 def check_columns(columns: Columns, found: Collection[str], file: Path) -> None:
     """Raise `InvalidInput` where a file has not all the columns that are wanted of it."""
-    for name in (columns.note_id, columns.text, *columns.keep):
+    for name in (columns.note_id, columns.text, *columns.others.values()):
         if name not in found:
-            there = ", ".join(found) or "none"
-            message = f"expected the column {name!r}; has {there}. Say which is which with --note-id, --text and --keep"
+            options = "--note-id, --text, --keep and --spans-column"
+            message = f"expected the column {name!r}; has {told_columns(found)}. Say which is which with {options}"
             raise InvalidInput(message, field=str(file))
+
+
+def told_columns(names: Collection[str]) -> str:
+    """What columns there are, for a message; where they may be the words of a note, none of them.
+
+    >>> told_columns(["id", "Text (en)"]), told_columns(["1", "No chest pain since Friday."]), told_columns(["Fever"])
+    ('id, Text (en)', 'what may be no header', 'what may be no header')
+    """
+    if not names:
+        return "none"
+    if len(names) == 1 or not all(_NAME.fullmatch(name) and len(name.split()) <= _WORDS for name in names):
+        return "what may be no header"
+    more = f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else ""
+    return ", ".join(islice(names, _TOLD)) + more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -10,14 +11,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 from linker.bulk.annotator import BatchAnnotator
+from linker.bulk.rows import ERROR, NOTE_ID, SPANS, TEXT
 from linker.bulk.sink import Sink
 from linker.bulk.source import Part, Source
 from linker.bundles import bundle_path
+from linker.errors import InvalidInput
 from linker.manifest import read_manifest
 
 Fingerprint = Mapping[str, str]  # each thing by a name that tells a user what it is
 
 _PACKAGE = Path(__file__).parents[1]
+_READ = frozenset({NOTE_ID, TEXT, SPANS, ERROR})  # what all notes have, or may have
+_DIGEST = re.compile("[0-9a-f]{64}")
 _LONGEST = 120  # characters of a value that is kept as it is
 
 
@@ -32,7 +37,7 @@ def fingerprint(
         **dict(_flat(how, "")),
         "output": _short(repr(sink)),
         "chunk notes": str(chunk_notes),
-        "columns": _short(", ".join(f"{field.name} ({field.type})" for field in source.schema)),
+        "columns": _short(_columns(source)),
         **{f"input {part.name}": part.stamp for part in parts},
     }
 
@@ -40,8 +45,15 @@ def fingerprint(
 def differences(theirs: Fingerprint, ours: Fingerprint, *, most: int = 5) -> str:
     """What differs, in words; "" where nothing does."""
     names = [name for name in dict.fromkeys([*theirs, *ours]) if theirs.get(name) != ours.get(name)]
-    told = [f"{name} was {theirs.get(name, 'not there')}, is {ours.get(name, 'not there')}" for name in names[:most]]
+    told = [f"{name} was {_told(theirs.get(name))}, is {_told(ours.get(name))}" for name in names[:most]]
     return "; ".join(told + ([f"and {len(names) - most:,} more"] if len(names) > most else []))
+
+
+def _told(value: str | None) -> str:
+    """A value in a message, the beginning of a digest."""
+    if value is None:
+        return "not there"
+    return f"{value[:12]}…" if _DIGEST.fullmatch(value) else value
 
 
 def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
@@ -53,12 +65,23 @@ def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]
             yield f"{prefix}{name}", _short(str(ordered))
 
 
+def _columns(source: Source) -> str:
+    """What is read of it, and as what."""
+    columns = source.columns
+    spans = [f"spans {columns.spans}"] if columns.spans else []
+    kept = [f"{field.name} ({field.type})" for field in source.schema if field.name not in _READ]
+    return ", ".join([f"id {columns.note_id}", f"text {columns.text}", *spans, *kept])
+
+
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _content(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InvalidInput(f"cannot be read: {error.strerror}", field=str(file)) from error
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from linker.bulk.files import files_of, suffix_of
-from linker.bulk.rows import ELAPSED, ERROR, MENTIONS, NOTE_ID, TEXT
+from linker.bulk.rows import ELAPSED, ERROR, MENTIONS, NOTE_ID, SPANS, TEXT
 from linker.bulk.sink import Sink
 from linker.bulk.sinks.brat import BratSink
 from linker.bulk.sinks.fhir import FhirSink
@@ -32,7 +32,7 @@ SINKS: dict[str, type[Sink]] = {
     "omop": NoteNlpSink,
     "parquet": ParquetSink,
 }
-_RESERVED = frozenset({NOTE_ID, TEXT, ERROR, ELAPSED, MENTIONS})
+_RESERVED = frozenset({NOTE_ID, TEXT, SPANS, ERROR, ELAPSED, MENTIONS})
 # Formats that the name of a file tells.
 _SUFFIXES = {
     **dict.fromkeys(csv.SUFFIXES, "csv"),
@@ -45,7 +45,7 @@ _SUFFIXES = {
 def open_source(inputs: Sequence[str], columns: Columns, *, format: str | None = None) -> Source:  # noqa: A002
     """The notes of `inputs`. format: of `SOURCES`; None goes by the names of the files. Raises `InvalidInput`."""
     if reserved := sorted(_RESERVED & {*columns.keep}):
-        raise InvalidInput(f"{reserved[0]!r} is no column to keep: the output has one of that name", field="--keep")
+        raise InvalidInput(f"{reserved[0]!r} is no column to keep: the job has one of that name", field="--keep")
     is_url = any("://" in given for given in inputs)  # which may have a password: it is never told as a file would be
     known = "database" if is_url else format or _format_of(inputs)
     if known not in SOURCES:

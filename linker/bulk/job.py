@@ -18,7 +18,7 @@ from linker.bulk.report import Outcome, write_report
 from linker.bulk.sink import Sink
 from linker.bulk.source import Part, Source
 from linker.bulk.tolerance import ANY, Tolerance
-from linker.bulk.worker import Task
+from linker.bulk.worker import Task, unwritable
 from linker.console import progress
 from linker.errors import JobError
 
@@ -53,7 +53,7 @@ def run(job: Job) -> Outcome:
             job.sink.finish(job.out)
             write_report(job.out, outcome)
     except OSError as error:
-        raise JobError(f"{job.out}: cannot be written: {error.strerror or type(error).__name__}") from error
+        raise JobError(unwritable(job.out, error)) from error
     job.tolerance.check(outcome.summary, is_over=True)
     return outcome
 

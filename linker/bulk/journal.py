@@ -117,6 +117,8 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
 
 def _check(out: Path, fingerprint: Fingerprint) -> None:
     """Raise `JobError` where `out` is not a folder that this job may write to, and say why not."""
+    if out.exists() and not out.is_dir():
+        raise JobError(f"{out}: is a file, expected a folder; choose another --out")
     file = out / FOLDER / _FINGERPRINT
     if not file.exists():
         if out.exists() and any(path.name != FOLDER for path in out.iterdir()):

@@ -95,7 +95,7 @@ class _Worker:
 def annotate(chunks: Iterable[tuple[Chunk, pa.RecordBatch]], task: Task, *, workers: int) -> Iterator[Written]:
     """Annotate and write chunks with so many processes; each is told when it is on disk, in any order.
 
-    Raises `JobError` where no worker can go on. However it ends, no worker is left.
+    Raises `JobError` where no worker can go on, and what `chunks` raises. However it ends, no worker is left.
     """
     engine = _Engine(chunks, task)
     try:

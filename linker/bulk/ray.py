@@ -45,7 +45,8 @@ class Worker:
 
     def __call__(self, notes: pa.Table) -> pa.Table:
         """Coded notes of a batch, whatever its size."""
-        chosen = notes.select([self._columns.note_id, self._columns.text, *self._columns.keep])
-        chosen = chosen.rename_columns([NOTE_ID, TEXT, *self._columns.keep])
+        others = self._columns.others
+        chosen = notes.select([self._columns.note_id, self._columns.text, *others.values()])
+        chosen = chosen.rename_columns([NOTE_ID, TEXT, *others])
         chosen = chosen.set_column(0, NOTE_ID, chosen.column(NOTE_ID).cast(pa.string()))
         return pa.Table.from_batches([self._how(batch) for batch in cut(chosen.to_batches())])

@@ -58,11 +58,12 @@ def _figures(outcome: Outcome) -> Section:
         ("mentions a note", f"{summary.mentions / max(summary.notes, 1):.1f}"),
         ("concepts", f"{len(summary.concepts):,}"),
         ("NIL", _of(summary.nil.total(), summary.mentions)),
-        ("notes a second and worker", f"{summary.notes / max(summary.busy_s, 1e-9):,.1f}"),
-        ("notes of the last run", f"{outcome.notes:,}"),
-        ("workers of the last run", f"{outcome.workers:,}"),
-        ("seconds of the last run", f"{outcome.elapsed_s:,.1f}"),
-        ("notes a second of the last run", f"{outcome.notes / max(outcome.elapsed_s, 1e-9):,.1f}"),
+        ("notes a second, of one worker", f"{summary.notes / max(summary.busy_s, 1e-9):,.1f}"),
+        ("mentions a second, of one worker", f"{summary.mentions / max(summary.busy_s, 1e-9):,.1f}"),
+        ("last run: notes", f"{outcome.notes:,}"),
+        ("last run: workers", f"{outcome.workers:,}"),
+        ("last run: seconds, with starting", f"{outcome.elapsed_s:,.1f}"),
+        ("last run: notes a second", f"{outcome.notes / max(outcome.elapsed_s, 1e-9):,.1f}"),
     ]
     return Section("Figures", ("", ""), tuple(rows))
 
@@ -83,7 +84,7 @@ def _concepts(summary: Summary) -> Section:
         (concept_id, summary.names[concept_id], _of(count, summary.mentions))
         for concept_id, count in summary.concepts.most_common(SHOWN)
     )
-    return Section(f"The {SHOWN} most frequent concepts", ("concept", "preferred name", "mentions"), rows, prose=True)
+    return Section("Most frequent concepts", ("concept", "preferred name", "mentions"), rows, prose=True)
 
 
 def _mentions(summary: Summary) -> Section:

@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from linker.annotation import AnnotatedMention, AnnotatedNote
 from linker.identifiers import split_curie
+from linker.notes import AnnotatedMention, AnnotatedNote
 from linker.offsets import Offsets, OffsetUnit
 
-NOTE_ID, TEXT, ERROR, ELAPSED, MENTIONS = "note_id", "text", "error", "elapsed_ms", "mentions"
+NOTE_ID, TEXT, SPANS = "note_id", "text", "spans"
+ERROR, ELAPSED, MENTIONS = "error", "elapsed_ms", "mentions"
 LANGUAGE, WITHOUT_RULES = "language", "without_rules"  # as of `linker.notes.AnnotatedNote`; null beside an error
 
 _BATCH_ROWS, _BATCH_BYTES = 256, 1 << 22
@@ -64,6 +65,7 @@ class RowError(StrEnum):
     BAD_BASE64 = "bad_base64"
     UNKNOWN_CHARSET = "unknown_charset"
     NOT_IN_CHARSET = "not_in_charset"  # bytes that the charset it names has not
+    BAD_SPANS = "bad_spans"  # places of mentions that are none; which, and why, stands behind a colon
     UNREADABLE = "unreadable"  # its file cannot be read
     FAILED = "failed"  # annotation raised an exception: a bug, logged by its class and place
     WORKER_DIED = "worker_died"  # the process ended on this note, twice: most often for want of memory
@@ -72,7 +74,9 @@ class RowError(StrEnum):
 def input_schema(kept: Sequence[pa.Field] = ()) -> pa.Schema:
     """Of the notes. text: UTF-8, checked where it is read. error: set where the source knows that a note is none.
 
-    kept: other columns, which the output has as they are. Engines take text as strings, too, and do without errors.
+    kept: other columns, which the output has as they are, but for `SPANS`: the mentions of a note where they are given,
+    as `linker.detection.given.spans_of` takes them, in JSON or as lists of structs; null, or "", has them found.
+    Engines take text as strings, too, and do without errors.
     """
     return pa.schema([(NOTE_ID, pa.string()), (TEXT, pa.binary()), (ERROR, pa.string()), *kept])
 
@@ -93,7 +97,7 @@ def batches_of(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa
 
 def output_schema(notes: pa.Schema, *, keep_text: bool = False) -> pa.Schema:
     """Of the coded notes that are made of notes of this schema. A kept column `language` becomes that of the output."""
-    replaced = {NOTE_ID, ERROR, LANGUAGE} | (set() if keep_text else {TEXT})
+    replaced = {NOTE_ID, SPANS, ERROR, LANGUAGE} | (set() if keep_text else {TEXT})
     kept = [field for field in notes if field.name not in replaced]
     read = [(LANGUAGE, pa.string()), (WITHOUT_RULES, pa.bool_())]
     computed = [(ERROR, pa.string()), *read, (ELAPSED, pa.float32()), (MENTIONS, pa.list_(MENTION))]

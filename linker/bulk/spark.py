@@ -29,7 +29,9 @@ def annotate(notes: DataFrame, how: BatchAnnotator, *, columns: Columns = Column
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
     chosen = notes.select(
-        col(columns.note_id).cast("string").alias(NOTE_ID), col(columns.text).alias(TEXT), *columns.keep
+        col(columns.note_id).cast("string").alias(NOTE_ID),
+        col(columns.text).alias(TEXT),
+        *(col(place).alias(name) for name, place in columns.others.items()),
     )
     schema = output_schema(to_arrow_schema(chosen.schema), keep_text=how.keep_text)
     return chosen.mapInArrow(over_batches(how), from_arrow_schema(schema))

@@ -21,9 +21,10 @@ SLOWEST = 10  # notes kept
 class Summary:
     """Counts of notes and their mentions.
 
-    concepts, names: mentions and preferred name of each concept id. nil: mentions by their reason. assertions: mentions
-    by what is said of them, "" where nothing is. confidence: mentions in each of `BINS` bins. slowest: milliseconds and
-    id. languages: notes by their language, and by whether there are rules for it. busy_s: seconds that one worker took.
+    errors: notes by the kind of their error. concepts, names: mentions and preferred name of each concept id. nil:
+    mentions by their reason. assertions: mentions by what is said of them, "" where nothing is. confidence: mentions
+    in each of `BINS` bins. slowest: milliseconds and id. languages: notes by their language, and by whether there are
+    rules for it. busy_s: seconds that one worker took.
     """
 
     notes: int = 0
@@ -64,7 +65,7 @@ class Summary:
         return cls(
             notes=len(notes),
             mentions=len(mentions),
-            errors=_counted(notes.column(ERROR).to_pylist()),
+            errors=_counted(error and error.partition(":")[0] for error in notes.column(ERROR).to_pylist()),
             concepts=_counted(ids),
             names={i: name for i, name in zip(ids, names, strict=True) if i is not None},
             nil=_counted(_values(mentions, "nil_reason")),

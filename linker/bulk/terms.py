@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linker.bulk.chunks import Chunk
-from linker.bulk.files import file_part, suffix_of
+from linker.bulk.files import file_part, suffix_of, told_columns
 from linker.bulk.review import Doubt, write_review
 from linker.bulk.rows import ERROR, MENTIONS, NOTE_ID, TEXT, batches_of, input_schema
-from linker.bulk.source import Part
+from linker.bulk.sinks.parquet import publish_table
+from linker.bulk.source import Columns, Part
 from linker.bulk.tables import Table, Value, open_table
 from linker.crosswalk import EXACT
 from linker.errors import InvalidInput
@@ -60,7 +61,7 @@ def open_terms(inputs: Sequence[str], column: str | None) -> tuple[Table, str]:
     if column is None and len(names) == 1:
         return table, names[0]
     if column not in names:
-        raise InvalidInput(f"expected one of {', '.join(names)}; say which has the terms", field="--column")
+        raise InvalidInput(f"expected one of {told_columns(names)}; say which has the terms", field="--column")
     if taken := sorted(set(names) & set(ADDED.names)):
         message = f"the table has {', '.join(taken)}, which are to be added; leave them out of it"
         raise InvalidInput(message, field=inputs[0])
@@ -73,6 +74,11 @@ class TermsSource:
 
     table: Table
     column: str
+
+    @property
+    def columns(self) -> Columns:
+        """See `Source`."""
+        return Columns(text=self.column)
 
     @property
     def schema(self) -> pa.Schema:
@@ -109,8 +115,7 @@ class TermsSink:
 
     def write(self, out: Path, chunk: Chunk, notes: pa.RecordBatch) -> None:
         """See `Sink`."""
-        with publish_file(out / FOLDER / f"{chunk}.parquet") as file:
-            pq.write_table(pa.Table.from_batches([notes]), file, compression="zstd")
+        publish_table(out / FOLDER / f"{chunk}.parquet", pa.Table.from_batches([notes]))
 
     def finish(self, out: Path) -> None:
         """See `Sink`. Raises `InvalidInput` where the table cannot be read again."""

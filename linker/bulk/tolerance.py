@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from linker.bulk.summary import Summary
 from linker.errors import InvalidInput, JobError
 
+_FINISHED = "The job is finished, and its output says which they are; docs/bulk.md says what each error means"
+_STOPPED = "The job was stopped; what is finished is kept, and the same command goes on with a higher --max-errors"
 _ENOUGH = 1000  # notes of which a share says something
 
 
@@ -41,8 +43,10 @@ class Tolerance:
         if (self.count is None or errors <= self.count) and (not is_judged or errors <= self.share * summary.notes):
             return
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in summary.errors.most_common())
-        state = "The job is finished" if is_over else "The job was stopped, and goes on with a higher --max-errors"
-        raise JobError(f"{errors:,} of {summary.notes:,} notes have errors ({kinds}). {state}; see docs/bulk.md")
+        raise JobError(
+            f"{errors:,} of {summary.notes:,} notes have errors ({kinds}), more than --max-errors allows. "
+            + (_FINISHED if is_over else _STOPPED)
+        )
 
 
 ANY = Tolerance()

@@ -87,10 +87,15 @@ def work(orders: Connection, task: Task) -> None:
         try:
             orders.send(Written(order.chunk, _carried_out(order, task, orders)))
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else type(error).__name__
-            orders.send(Stopped(f"{task.out}: cannot be written: {reason}"))
+            orders.send(Stopped(unwritable(task.out, error)))
         except LinkerError as error:
             orders.send(Stopped(str(error)))
+
+
+def unwritable(out: Path, error: OSError) -> str:
+    """What to say where an output cannot be written."""
+    reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    return f"{out}: cannot be written: {reason}. What is finished is kept; once it can be, the same command goes on"
 
 
 def _end_with_driver() -> None:

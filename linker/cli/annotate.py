@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,7 @@ from linker.cli.shared import (
     checked_note_language,
 )
 from linker.console import stderr, stdout
+from linker.corpus import read_given
 from linker.detection.choice import Detect
 from linker.detection.tagger import OnnxTagger
 from linker.errors import InvalidInput
@@ -40,7 +43,17 @@ from linker.sections import Headers
 
 
 def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Notes as UTF-8 text; - is standard input.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="Notes as UTF-8 text; - is standard input.")
+    ] = None,
+    spans: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSONL",
+            help="Mentions that are known, to be linked in place of those that would be found: a line for each note,"
+            " whose doc_id is its FILE (stdin for -). Without any FILE, every line with its own text.",
+        ),
+    ] = None,
     bundle: BundleOption = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each note.")] = False,
     html: Annotated[
@@ -82,33 +95,50 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
 
       echo "No chest pain." | linker annotate --json -
 
+      linker annotate --spans gold.jsonl --json
+
     Mentions are names of the bundle, what a trained model takes for a mention and a concept fits, and short forms that
     the note defines. What the note says of a mention comes from its words (negated, uncertain, historical,
     hypothetical, family), by the rules of its language, and its section. Notes are not altered: begin and
     end are their own, CRLF, tabs and emoji counted.
+
+    A line of --spans is an object such as {"doc_id": "note.txt", "mentions": [{"begin": 3, "end": 13}]}, in code
+    points. What it says of the text, or what a mention is (mention), is compared with the note.
     """
     wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
     options = Options(top_k=top_k, filter=wanted, rerank=rerank, display_language=display_language)
     headers, triggers = Headers(sections or SECTIONS), Triggers([*TRIGGERS, *(rules or [])])
     stated = checked_note_language(note_language)
-    texts = [(file, _read(file)) for file in files]
+    notes = _notes(files or [], spans)
+    if spans and (detect or detector):
+        raise InvalidInput("mentions are given, and none is looked for", field="--spans")
     tagger = OnnxTagger(detector, workers=os.cpu_count() or 1) if detector else None
     annotator = Annotator(Linker.open(bundle), detect=detect, tagger=tagger, headers=headers, triggers=triggers)
-    notes = []
-    for file, text in texts:
-        (note,) = annotator.annotate([Note(text, language=stated)], options)
-        notes.append(note)
+    annotated = []
+    for note_id, asked in notes:
+        (note,) = annotator.annotate([replace(asked, language=stated)], options)
+        annotated.append(note)
         if as_json:
-            line = annotated_line(note, "stdin" if file == "-" else file, unit)
-            sys.stdout.buffer.write(line.encode() + b"\n")
+            sys.stdout.buffer.write(annotated_line(note, note_id, unit).encode() + b"\n")
         elif html is None:
             _show(note)
     if html is not None:
-        _write_page(html, notes)
-    for tag in sorted({note.language for note in notes if note.without_rules}):
+        _write_page(html, annotated)
+    for tag in sorted({note.language for note in annotated if note.without_rules}):
         known = ", ".join(sorted(triggers.languages))
         message = f"no rules of assertion for {tag}, only for {known}: write some, and give them with --rules"
         stderr.print(Text(message), soft_wrap=True)
+
+
+def _notes(files: Sequence[str], spans: Path | None) -> list[tuple[str, Note]]:
+    """The notes by their ids, those of the files in their order."""
+    if not files and not spans:
+        raise InvalidInput("expected at least one, - for standard input, or --spans with texts", field="FILE")
+    texts = [("stdin" if file == "-" else file, _read(file)) for file in files]
+    if spans is None:
+        return [(note_id, Note(text)) for note_id, text in texts]
+    given = read_given(spans, dict(texts))
+    return [(note_id, given[note_id]) for note_id, _ in texts] if texts else list(given.items())
 
 
 def _read(file: str) -> str:

@@ -82,6 +82,15 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
             metavar="COLUMN", help="A column that the output has, too. May be given again.", rich_help_panel=_READING
         ),
     ] = None,
+    spans_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Where the mentions of a note are given, to be linked in place of those that would be found: a list of"
+            " objects with begin and end, in code points, as JSON or as a list of structs.",
+            rich_help_panel=_READING,
+        ),
+    ] = None,
     unit: Annotated[
         OffsetUnit, typer.Option("--offsets", help="What begin and end count.", rich_help_panel=_READING)
     ] = OffsetUnit.CODE_POINTS,
@@ -158,6 +167,8 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
 
       linker bulk warehouse/notes --from parquet --to jsonl --workers 8 --out coded
 
+      linker bulk notes.jsonl --spans-column mentions --out coded
+
       linker bulk problems.xlsx --terms --column problem --out coded
 
     The same command again goes on where a job was stopped or killed, and never does a finished chunk twice. A note
@@ -174,11 +185,13 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         )
     if within := next((given for given in inputs if out.resolve().is_relative_to(Path(given).resolve())), None):
         raise InvalidInput(f"lies in the input {within}, and would be read as notes", field=f"--out {out}")
+    if terms and spans_column:
+        raise InvalidInput("terms are mentions as they are", field="--spans-column")
     kept = (*(keep or ()), *([language_column] if language_column else ()))
     if LANGUAGE in kept and language_column != LANGUAGE:
         message = f"is a column of the output; --note-language-column {LANGUAGE} reads it as what it says"
         raise InvalidInput(message, field=f"--keep {LANGUAGE}")
-    columns = Columns(note_id, text, tuple(dict.fromkeys(kept)))
+    columns = Columns(note_id, text, tuple(dict.fromkeys(kept)), spans_column)
     options = Options(
         top_k=CANDIDATES if terms else 1,
         filter=ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ())),

@@ -79,7 +79,7 @@ def proposed(note: str, tags: Tagged, types: Sequence[int]) -> list[Span]:
 
 
 def _cut(tags: Tagged, place: Place, ends: NDArray[np.int64]) -> Iterator[Place]:
-    """A mention in as many parts as it has a piece in."""
+    """A mention in parts, none of which goes on behind one of `ends`, ascending."""
     pieces = tags.places[tags.pieces(*place)]
     part = np.searchsorted(ends, pieces[:, 0], side="right")
     for number in np.unique(part):

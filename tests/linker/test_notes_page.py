@@ -19,9 +19,11 @@ COMMANDS = re.findall(r"^(?:echo (\".*\") \| )?(linker annotate .*)$", TEXT, fla
 def test_the_commands(run, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("note.txt").write_text("No asthma")
-    assert len(COMMANDS) == 3
+    Path("spans.jsonl").write_text('{"doc_id": "note.txt", "mentions": [{"begin": 3, "end": 9}]}')
+    Path("gold.jsonl").write_text('{"doc_id": 1, "text": "asthma", "mentions": [{"begin": 0, "end": 6}]}')
+    assert len(COMMANDS) == 5
     for echoed, command in COMMANDS:
-        done = run(*shlex.split(command)[1:], "-b", bundle, stdin=echoed.strip('"').encode())
+        done = run(*shlex.split(command, comments=True)[1:], "-b", bundle, stdin=echoed.strip('"').encode())
         assert done.code == 0
         assert "CLINIC:0015" in done.out + (Path("note.html").read_text() if "--html" in command else "")
 

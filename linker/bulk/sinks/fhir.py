@@ -18,7 +18,6 @@ labelled as asserted by a machine (AIAST, https://terminology.hl7.org/CodeSystem
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -33,10 +32,10 @@ import pyarrow as pa
 
 from linker.bulk.chunks import Chunk
 from linker.bulk.rows import ERROR, MENTIONS, NOTE_ID, TEXT
+from linker.bulk.sinks.lines import publish_lines
 from linker.crosswalk import EXACT
 from linker.errors import InvalidInput
 from linker.identifiers import system_uri
-from linker.publishing import publish_file
 from linker.records import Assertion
 
 Resource = dict[str, Any]
@@ -76,13 +75,7 @@ class FhirSink:
             raise InvalidInput(message, field=SUBJECT)
         resources = [resource for note in notes.to_pylist() for resource in resources_of(note)]
         for kind in RESOURCES:
-            target = out / kind / f"{chunk}.ndjson"
-            lines = [json.dumps(r, ensure_ascii=False) + "\n" for r in resources if r["resourceType"] == kind]
-            if lines:
-                with publish_file(target) as file:
-                    file.write_text("".join(lines), "utf-8", newline="")
-            else:  # a chunk that is written again may have had some
-                target.unlink(missing_ok=True)
+            publish_lines(out / kind / f"{chunk}.ndjson", [of for of in resources if of["resourceType"] == kind])
 
     def finish(self, out: Path) -> None:
         """See `Sink`: nothing takes all chunks."""

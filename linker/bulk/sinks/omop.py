@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from linker.bulk.chunks import Chunk
 from linker.bulk.rows import MENTIONS, NOTE_ID, TEXT
 from linker.bulk.sinks.errors import write_errors
+from linker.bulk.sinks.parquet import publish_table
 from linker.crosswalk import EXACT
 from linker.errors import InvalidInput
-from linker.publishing import publish_file
 from linker.records import Assertion
 
 FOLDER = "note_nlp"
@@ -63,7 +63,7 @@ class NoteNlpSink:
         """See `Sink`. Raises `InvalidInput` for a note id that is no integer, as the CDM has them."""
         rows = [row for note in notes.to_pylist() for row in _rows(note)]
         numbered = [{"note_nlp_id": number, **row} for number, row in enumerate(rows, start=1)]
-        _publish(pa.Table.from_pylist(numbered, NOTE_NLP), out / FOLDER / f"{chunk}.parquet")
+        publish_table(out / FOLDER / f"{chunk}.parquet", pa.Table.from_pylist(numbered, NOTE_NLP))
         write_errors(out, chunk, notes)
 
     def finish(self, out: Path) -> None:
@@ -74,12 +74,7 @@ class NoteNlpSink:
             ids = pa.array(range(first, first + len(table)), pa.int64())
             first += len(table)
             if not table["note_nlp_id"].combine_chunks().equals(ids):
-                _publish(table.set_column(0, NOTE_NLP.field(0), ids), file)
-
-
-def _publish(table: pa.Table, file: Path) -> None:
-    with publish_file(file) as staging:
-        pq.write_table(table, staging, compression="zstd")
+                publish_table(file, table.set_column(0, NOTE_NLP.field(0), ids))
 
 
 def _rows(note: Mapping[str, Any]) -> Iterator[dict[str, object]]:

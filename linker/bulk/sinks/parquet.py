@@ -17,14 +17,19 @@ FOLDER = "notes"
 
 @dataclass(frozen=True, slots=True)
 class ParquetSink:
-    """One file a chunk, compressed with Zstandard."""
+    """One file a chunk."""
 
     needs_text: ClassVar[bool] = False
 
     def write(self, out: Path, chunk: Chunk, notes: pa.RecordBatch) -> None:
         """See `Sink`."""
-        with publish_file(out / FOLDER / f"{chunk}.parquet") as file:
-            pq.write_table(pa.Table.from_batches([notes]), file, compression="zstd")
+        publish_table(out / FOLDER / f"{chunk}.parquet", pa.Table.from_batches([notes]))
 
     def finish(self, out: Path) -> None:
         """See `Sink`: nothing takes all chunks."""
+
+
+def publish_table(target: Path, table: pa.Table) -> None:
+    """Publish a file, compressed with Zstandard. Raises OSError."""
+    with publish_file(target) as file:
+        pq.write_table(table, file, compression="zstd")

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from linker.bulk.files import check_columns, folder_values, open_bytes
+from linker.bulk.files import HAS_NULS, check_columns, folder_values, open_bytes
 from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError
 from linker.bulk.sources.tabular import TabularSource
 from linker.errors import InvalidInput
@@ -48,7 +48,7 @@ class CsvSource(TabularSource):
         return {
             NOTE_ID: _bytes(row[self.columns.note_id]).decode(errors="replace"),
             TEXT: _bytes(row[self.columns.text]),
-            **{name: _bytes(row[name]).decode(errors="replace") for name in self.columns.keep},
+            **{name: _bytes(row[place]).decode(errors="replace") for name, place in self.columns.others.items()},
         }
 
 
@@ -63,6 +63,8 @@ def records_of(stream: BinaryIO, file: Path) -> tuple[str, Iterator[tuple[int, l
         first = text.readline(LONGEST)
     except OSError as error:
         raise InvalidInput(_CUT_OFF, field=f"{file}:1") from error
+    if "\0" in first:
+        raise InvalidInput(HAS_NULS, field=str(file))
     return first, _records(chain([first.removeprefix(MARK)], text), separator_of(first), file)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -31,11 +31,15 @@ _LARGEST = 1 << 28  # bytes of a file that is read as a whole
 class FhirSource:
     """Files of resources, plain or compressed. All notes have subject, encounter and date, null where there is none."""
 
+    columns: ClassVar[Columns] = Columns()
+
     files: tuple[Path, ...]
 
     @classmethod
     def of(cls, inputs: Sequence[str], columns: Columns) -> FhirSource:
         """The files that `inputs` mean. Of `columns`, only `keep` has a meaning here. Raises `InvalidInput`."""
+        if columns.spans:
+            raise InvalidInput("FHIR has no place for spans; write the notes as JSON lines", field="--spans-column")
         if unknown := set(columns.keep) - set(KEPT):
             message = f"FHIR notes have {', '.join(KEPT)} and no other, got {', '.join(sorted(unknown))}"
             raise InvalidInput(message, field="--keep")

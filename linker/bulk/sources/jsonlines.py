@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from linker.bulk.files import check_columns, folder_values, open_bytes
+from linker.bulk.files import HAS_NULS, check_columns, folder_values, open_bytes
 from linker.bulk.rows import ERROR, NOTE_ID, TEXT, RowError
 from linker.bulk.sources.tabular import TabularSource
 from linker.errors import InvalidInput
@@ -44,7 +44,7 @@ class JsonLinesSource(TabularSource):
             NOTE_ID: _shown(value.get(self.columns.note_id)),
             TEXT: text.encode(errors="surrogatepass") if isinstance(text, str) else None,
             ERROR: None if is_text else RowError.MALFORMED,
-            **{name: _shown(value.get(name)) for name in self.columns.keep},
+            **{name: _shown(value.get(place)) for name, place in self.columns.others.items()},
         }
 
 
@@ -58,8 +58,12 @@ def objects_of(file: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
 
 def _lines(stream: BinaryIO, file: Path) -> Iterator[bytes]:
     r"""Lines, b"\0" in place of one that is longer than any note."""
+    is_first = True
     try:
         while line := stream.readline(_LONGEST):
+            if is_first and b"\0" in line:  # which JSON has no place for
+                raise InvalidInput(HAS_NULS, field=str(file))
+            is_first = False
             is_too_long = len(line) == _LONGEST and not line.endswith(b"\n")
             yield b"\0" if is_too_long else line
             while is_too_long and line and not line.endswith(b"\n"):

@@ -45,6 +45,11 @@ class OmopSource:
         return cls(source(files, wanted))
 
     @property
+    def columns(self) -> Columns:
+        """See `Source`: spelled as in the files."""
+        return self.table.columns
+
+    @property
     def schema(self) -> pa.Schema:
         """See `Source`."""
         stored = self.table.schema
@@ -67,4 +72,5 @@ def of_note(columns: Columns) -> Columns:
 
 
 def _capitals(columns: Columns) -> Columns:
-    return Columns(columns.note_id.upper(), columns.text.upper(), tuple(name.upper() for name in columns.keep))
+    keep, spans = tuple(map(str.upper, columns.keep)), columns.spans and columns.spans.upper()
+    return Columns(columns.note_id.upper(), columns.text.upper(), keep, spans)

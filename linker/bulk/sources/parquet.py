@@ -38,7 +38,9 @@ class ParquetSource:
             stored = first.schema_arrow
         check_columns(self.columns, [*stored.names, *folder_values(self.files[0])], self.files[0])
         types = {field.name: field.type for field in stored}
-        return input_schema([pa.field(name, types.get(name, pa.string())) for name in self.columns.keep])
+        return input_schema(
+            [pa.field(name, types.get(place, pa.string())) for name, place in self.columns.others.items()]
+        )
 
     def parts(self) -> list[Part]:
         """See `Source`: one for each file."""
@@ -57,7 +59,7 @@ class ParquetSource:
         folders = folder_values(path)
         try:
             with parquet_file(path) as file:
-                asked = {self.columns.note_id, self.columns.text, *self.columns.keep}
+                asked = {self.columns.note_id, self.columns.text, *self.columns.others.values()}
                 stored = [name for name in file.schema_arrow.names if name in asked]
                 for batch in file.iter_batches(batch_size=_ROWS, columns=stored, use_threads=False):
                     yield self._batch(batch, folders, schema)
@@ -74,11 +76,9 @@ class ParquetSource:
                 values = values.dictionary_decode()
             return values.cast(wanted)
 
-        sources = {NOTE_ID: self.columns.note_id, TEXT: self.columns.text}
+        places = {NOTE_ID: self.columns.note_id, TEXT: self.columns.text, **self.columns.others}
         columns = [
-            pa.nulls(len(stored), field.type)
-            if field.name == ERROR
-            else column(sources.get(field.name, field.name), field.type)
+            pa.nulls(len(stored), field.type) if field.name == ERROR else column(places[field.name], field.type)
             for field in schema
         ]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -89,7 +89,8 @@ def parquet_file(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
-        raise InvalidInput(f"expected a Parquet file ({type(error).__name__})", field=str(path)) from error
+        message = f"expected a Parquet file, complete ({type(error).__name__}); --from says another format"
+        raise InvalidInput(message, field=str(path)) from error
 
 
 def _check_text(stored: pa.Schema, name: str, path: Path) -> None:

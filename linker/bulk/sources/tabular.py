@@ -32,7 +32,7 @@ class TabularSource(ABC):
     @property
     def schema(self) -> pa.Schema:
         """See `Source`."""
-        return input_schema([pa.field(name, pa.string()) for name in self.columns.keep])
+        return input_schema([pa.field(name, pa.string()) for name in self.columns.others])
 
     def parts(self) -> list[Part]:
         """See `Source`: one for each file."""

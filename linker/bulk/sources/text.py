@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -24,14 +25,17 @@ _BYTES_PER_CHARACTER = 4  # of UTF-8 at most
 class TextSource:
     """Text files. There are no columns but the text and its id."""
 
+    columns: ClassVar[Columns] = Columns()
+
     files: tuple[Path, ...]
     root: Path
 
     @classmethod
     def of(cls, inputs: Sequence[str], columns: Columns) -> TextSource:
         """The files that `inputs` mean. Raises `InvalidInput`."""
-        if columns.keep:
-            raise InvalidInput("text files have no columns to keep", field="--keep")
+        if columns.others:
+            field = "--keep" if columns.keep else "--spans-column"
+            raise InvalidInput("text files have no columns but their text", field=field)
         files = files_of(inputs, SUFFIXES)
         return cls(files, Path(os.path.commonpath([file.parent for file in files])))
 

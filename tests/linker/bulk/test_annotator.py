@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 from pathlib import Path
@@ -13,6 +14,7 @@ from linker.annotation import Annotator
 from linker.bulk import annotator as module
 from linker.bulk.annotator import BatchAnnotator
 from linker.bulk.rows import input_schema, output_schema
+from linker.bulk.summary import Summary
 from linker.detection.given import GivenDetector
 from linker.offsets import OffsetUnit
 from linker.pipeline import Linker
@@ -127,6 +129,39 @@ def test_text_may_be_strings_and_offsets_in_another_unit(bundle: Path) -> None:
         pieces = [NOTE.encode()[p["begin"] : p["end"]].decode() for p in mention["pieces"]]
         assert " ".join(pieces) == mention["mention"]
     assert utf8(batch()).num_rows == 0
+
+
+def test_given_mentions_are_linked_in_place_of_found_ones(annotate: BatchAnnotator) -> None:
+    (found,) = annotate(batch(NOTE)).column("mentions").to_pylist()
+    assert any(len(mention["pieces"]) > 1 for mention in found)
+    given_ = [json.dumps(found), '[{"begin": 60, "end": 63}]', "[]", "", None]
+    coded = annotate(batch(*[NOTE] * 5, spans=given_))
+    as_text, zzz, none, *left = coded.column("mentions").to_pylist()
+    assert as_text == found == left[0] == left[1]
+    assert ([mention["mention"] for mention in zzz], none) == ([NOTE[60:63]], [])
+    assert "spans" not in coded.schema.names
+    assert annotate(batch(NOTE, spans=[found])).column("mentions").to_pylist() == [found]
+
+
+def test_given_mentions_that_are_none_are_an_error_of_their_row(annotate: BatchAnnotator) -> None:
+    given_ = [
+        "[",
+        '{"begin": 0}',
+        '[{"begin": 0, "end": 99}]',
+        '[{"begin": 5, "end": 9}, {"begin": 5, "end": 5}]',
+        "[" * 10**5,
+        "[]",
+    ]
+    coded = annotate(batch(*[NOTE] * 6, spans=given_))
+    assert coded.column("error").to_pylist() == [
+        "bad_spans: spans: expected a list of mentions in JSON",
+        "bad_spans: spans: expected a list of mentions, got dict",
+        "bad_spans: spans[0]: expected pieces in order within 0..65 (code points), got 0..99",
+        "bad_spans: spans[1]: expected pieces in order within 0..65 (code points), got 5..5",
+        "bad_spans: spans: expected a list of mentions in JSON",
+        None,
+    ]
+    assert Summary.of(coded, busy_s=0.0).errors == {"bad_spans": 5}
 
 
 def test_it_is_sent_as_what_it_holds(annotate: BatchAnnotator) -> None:

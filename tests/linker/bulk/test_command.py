@@ -22,7 +22,7 @@ def test_notes_in_coded_notes_out(run: Callable, bundle: Path, tmp_path: Path) -
     assert "out: lies in" in run("bulk", tmp_path, *asked[2:]).err
     done = run(*asked, "--to", "parquet")
     assert done.code == 2  # one of six is more than 5 %
-    assert "1 of 6 notes have errors (1 no_text). The job is finished" in done.err
+    assert "1 of 6 notes have errors (1 no_text), more than --max-errors allows. The job is finished" in done.err
     done = run(*asked, "--max-errors", 1)
     assert done.code == 0
     assert f"{tmp_path}/out/report.md: 6 notes, 1 with an error" in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,10 +17,12 @@ import pytest
 
 from linker.bulk import ray, spark
 from linker.bulk.annotator import BatchAnnotator
-from linker.bulk.rows import ELAPSED, MENTION, MENTIONS, NOTE_ID, TEXT, mention_rows
+from linker.bulk.rows import ELAPSED, MENTION, MENTIONS, NOTE_ID, SPANS, TEXT, mention_rows
 from linker.bulk.source import Columns
 from linker.client import LinkerClient
 from linker.demo import serving
+from linker.detection.detector import Span
+from linker.notes import Note
 
 ROOT = Path(__file__).parents[3]
 TEXTS = [
@@ -84,6 +87,39 @@ def test_a_server_gives_the_same_mentions(notes: pa.Table, how: BatchAnnotator, 
         answers = client.annotate(texts, how.options)
     mentions = pa.array([mention_rows(answer, how.unit) for answer in answers], pa.list_(MENTION))
     assert mentions.to_pylist() == [row[MENTIONS] for row in expected]
+
+
+def test_given_mentions_have_the_same_rows_through_every_engine(how: BatchAnnotator, expected: list[dict]) -> None:
+    texts = [text or "" for text in TEXTS]
+    given = [
+        [{"begin": m["begin"], "end": m["end"]} for m in row[MENTIONS][::2]] if text else None
+        for row, text in zip(expected, texts, strict=False)
+    ]
+    notes = pa.table({"row_id": range(len(texts)), "body": texts, "found": given})
+    as_json = notes.set_column(2, "found", pa.array([None if of is None else json.dumps(of) for of in given]))
+    columns = Columns("row_id", "body", spans="found")
+    with serving(Path(how.bundle)) as address, LinkerClient(address) as client:
+        asked = [
+            Note(text, None if of is None else tuple(Span(((m["begin"], m["end"]),)) for m in of))
+            for text, of in zip(texts, given, strict=True)
+        ]
+        answers = client.annotate(asked, how.options)
+    by_server = pa.array([mention_rows(answer, how.unit) for answer in answers], pa.list_(MENTION)).to_pylist()
+    assert any(by_server)
+    for table in (notes, as_json):
+        coded = ray.Worker(how, columns)(table)
+        assert coded.column("error").null_count == len(coded)
+        assert coded.column(MENTIONS).to_pylist() == by_server
+        batches = table.rename_columns([NOTE_ID, TEXT, SPANS]).to_batches(max_chunksize=2)
+        by_spark = pa.Table.from_batches(
+            [
+                coded.set_column(0, NOTE_ID, coded[NOTE_ID].cast(pa.string()))
+                for coded in spark.over_batches(how)(
+                    batch.set_column(0, NOTE_ID, batch[NOTE_ID].cast(pa.string())) for batch in batches
+                )
+            ]
+        )
+        assert by_spark.column(MENTIONS).to_pylist() == by_server
 
 
 @pytest.mark.long

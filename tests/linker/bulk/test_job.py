@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from linker.bulk import job as module
+from linker.bulk.charts import draw
 from linker.bulk.job import Job, run
 from linker.bulk.journal import open_journal
 from linker.bulk.sinks.jsonlines import JsonLinesSink
 from linker.bulk.source import Columns
+from linker.bulk.sources.database import DatabaseSource
 from linker.bulk.sources.jsonlines import JsonLinesSource
 from linker.bulk.summary import Summary
 from linker.bulk.tolerance import Tolerance
@@ -70,6 +75,30 @@ def test_it_goes_on_where_it_was_stopped(job: Callable[..., Job], tmp_path: Path
     assert len(chunks_done) == 5
 
 
+def test_of_a_table_it_reads_what_is_not_finished(
+    job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "clinic.db")) as connection, connection:
+        connection.execute("create table note (note_id integer primary key, text text)")
+        connection.executemany("insert into note values (?, ?)", [(n, row["text"]) for n, row in enumerate(notes(22))])
+    of = job([], source=DatabaseSource(f"sqlite:///{tmp_path}/clinic.db", "note", Columns(), notes=8))
+    run(replace(of, out=tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(of, after=3)
+    read: list[str] = []
+    real = DatabaseSource.read
+    monkeypatch.setattr(DatabaseSource, "read", lambda self, part: read.append(part.name[-1]) or real(self, part))
+    run(of)
+    assert read == ["2", "3"]
+    assert written(of.out) == written(tmp_path / "whole")
+    with closing(sqlite3.connect(tmp_path / "clinic.db")) as connection, connection:
+        connection.execute("update note set note_id = 99 where note_id = 9")
+    with pytest.raises(
+        JobError, match=r"#note, part 2 was 8 notes, keys 8 to 15 with checksum \d+, is 8 notes, keys 8 to"
+    ):
+        run(of)
+
+
 def _interrupted(of: Job, *, after: int) -> None:
     def impatient(self: Tolerance, summary: Summary, *, is_over: bool = False) -> None:
         if summary.notes == 4 * after:
@@ -90,20 +119,30 @@ def test_another_job_in_the_same_folder_is_refused(job: Callable[..., Job]) -> N
         replace(of, chunk_notes=5): "chunk notes was 4, is 5",
         replace(of, sink=JsonLinesSink()): r"output was ParquetSink\(\), is JsonLinesSink\(\)",
         replace(of, source=JsonLinesSource(of.source.files, Columns(keep=("x",)))): "columns was",
+        replace(of, source=JsonLinesSource(of.source.files, Columns(text="note_id"))): (
+            "columns was id note_id, text text, is id note_id, text note_id"
+        ),
     }.items():
         with pytest.raises(JobError, match=said):
             run(changed)
     write_notes(of.source.files[0], notes(4))
-    with pytest.raises(JobError, match=r"input .*notes.jsonl was \d+ bytes, mtime \d+, is"):
+    with pytest.raises(JobError, match=r"input .*notes.jsonl was 356 bytes, changed 20\d\d-.* UTC, is"):
         run(of)
     assert written(of.out) == before
+
+
+def test_rules_that_cannot_be_read_are_told_before_the_work(job: Callable[..., Job]) -> None:
+    of = job(notes(3))
+    with pytest.raises(InvalidInput, match=r"none\.toml: cannot be read: No such file"):
+        run(replace(of, annotate=replace(of.annotate, rules=(Path("none.toml"),))))
+    assert not of.out.exists()
 
 
 def test_an_output_of_another_bundle_is_refused(job: Callable[..., Job], build_bundle: Callable) -> None:
     of = job(notes(3))
     run(of)
     other = build_bundle("A:1\tasthma\n").bundle.path
-    with pytest.raises(JobError, match="bundle was [0-9a-f]{64}, is [0-9a-f]{64}"):
+    with pytest.raises(JobError, match="bundle was [0-9a-f]{12}…, is [0-9a-f]{12}…. Choose another --out"):
         run(replace(of, annotate=replace(of.annotate, bundle=str(other))))
 
 
@@ -125,6 +164,8 @@ def test_an_output_that_cannot_be_written(job: Callable[..., Job], tmp_path: Pat
     (tmp_path / "file").touch()
     with pytest.raises(JobError, match="file/out: cannot be written: Not a directory"):
         run(job(notes(1), out=tmp_path / "file/out"))
+    with pytest.raises(JobError, match="file: is a file, expected a folder; choose another --out"):
+        run(job(notes(1), out=tmp_path / "file"))
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     if os.geteuid():
@@ -139,7 +180,7 @@ def test_a_full_disk_stops_the_job_and_nothing_is_lost(job: Callable[..., Job], 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # of any one file, for this process and its workers
     try:
-        with pytest.raises(JobError, match="out: cannot be written: File too large"):
+        with pytest.raises(JobError, match="out: cannot be written: File too large. What is finished is kept"):
             run(of)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -184,7 +225,7 @@ def test_notes_of_every_kind_are_all_there(job: Callable[..., Job]) -> None:
 
 def test_too_many_errors_stop_the_job(job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> None:
     of = job([{"note_id": "a", "text": None}] * 8 + notes(4))
-    with pytest.raises(JobError, match=r"4 of 4 notes have errors \(4 no_text\). The job was stopped, and goes on"):
+    with pytest.raises(JobError, match=r"4 of 4 notes have errors \(4 no_text\).* goes on with a higher --max"):
         run(replace(of, tolerance=Tolerance.parse("3")))
     assert run(replace(of, tolerance=Tolerance.parse("8"))).notes == 8
     with pytest.raises(JobError, match="8 of 12 notes have errors .* The job is finished"):
@@ -192,6 +233,14 @@ def test_too_many_errors_stop_the_job(job: Callable[..., Job], monkeypatch: pyte
     for wrong in ("many", "-1", "120%", "nan%"):
         with pytest.raises(InvalidInput, match="--max-errors: expected a share such as 5% or a count"):
             Tolerance.parse(wrong)
+
+
+@pytest.mark.parametrize(
+    "seen", [Summary(), Summary(mentions=3, concepts=Counter("a$x"), names=dict.fromkeys("a$x", "糖$"))]
+)
+def test_charts_of_nothing_and_of_other_scripts_are_drawn_without_a_warning(tmp_path: Path, seen: Summary) -> None:
+    draw(seen, tmp_path / "report.png")
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_no_text_is_in_journal_or_report(job: Callable[..., Job]) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,9 +20,23 @@ from tests.linker.bulk.conftest import notes, write_notes, written
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for worker processes in /proc")
 
 
-def command(bundle: Path, file: Path, out: Path, *, chunk_notes: int) -> list[str]:
+def as_lines(folder: Path, count: int) -> str:
+    return str(write_notes(folder / "notes.jsonl", notes(count)))
+
+
+def as_table(folder: Path, count: int) -> str:
+    """A database whose keys have gaps."""
+    rows = [(3 * place, note["text"]) for place, note in enumerate(notes(count))]
+    with closing(sqlite3.connect(folder / "clinic.db")) as connection, connection:
+        connection.execute("create table visits (note_id integer primary key, note_text text, person_id integer)")
+        connection.executemany("insert into visits values (?, ?, 7)", rows)
+    return f"sqlite:///{folder}/clinic.db#visits"
+
+
+def command(bundle: Path, given: str, out: Path, *, chunk_notes: int) -> list[str]:
     asked = ["--bundle", str(bundle), "--out", str(out), "--workers", "2", "--chunk-notes", str(chunk_notes)]
-    return [sys.executable, "-m", "linker", "bulk", str(file), *asked]
+    kept = ["--keep", "person_id"] if "://" in given else []
+    return [sys.executable, "-m", "linker", "bulk", given, *asked, *kept]
 
 
 def workers_of(driver: int) -> list[int]:
@@ -66,10 +83,19 @@ def interrupted(arguments: list[str], journal: Path, *, kills: int, within_s: fl
         assert driver.returncode == -signal.SIGKILL, said.decode()
 
 
-def check(bundle: Path, folder: Path, *, count: int, chunk_notes: int, kills: int, within_s: float) -> None:
-    file = write_notes(folder / "notes.jsonl", notes(count))
-    subprocess.run(command(bundle, file, folder / "whole", chunk_notes=chunk_notes), check=True, capture_output=True)
-    again = command(bundle, file, folder / "killed", chunk_notes=chunk_notes)
+def check(
+    bundle: Path,
+    folder: Path,
+    write: Callable[[Path, int], str],
+    *,
+    count: int,
+    chunk_notes: int,
+    kills: int,
+    within_s: float,
+) -> None:
+    given = write(folder, count)
+    subprocess.run(command(bundle, given, folder / "whole", chunk_notes=chunk_notes), check=True, capture_output=True)
+    again = command(bundle, given, folder / "killed", chunk_notes=chunk_notes)
     journal = folder / "killed/job/finished.jsonl"
     killed = interrupted(again, journal, kills=kills, within_s=within_s, seed=count)
     assert killed == kills
@@ -78,18 +104,20 @@ def check(bundle: Path, folder: Path, *, count: int, chunk_notes: int, kills: in
     assert not list((folder / "killed").rglob(".*"))
 
 
-def test_a_job_killed_a_few_times(bundle: Path, tmp_path: Path) -> None:
-    check(bundle, tmp_path, count=400, chunk_notes=4, kills=3, within_s=0.2)
+@pytest.mark.parametrize("write", [as_lines, as_table])
+def test_a_job_killed_a_few_times(bundle: Path, tmp_path: Path, write: Callable[[Path, int], str]) -> None:
+    check(bundle, tmp_path, write, count=400, chunk_notes=4, kills=3, within_s=0.2)
 
 
 @pytest.mark.long
-def test_a_job_killed_twenty_times(bundle: Path, tmp_path: Path) -> None:
-    check(bundle, tmp_path, count=20_000, chunk_notes=50, kills=20, within_s=2.0)
+@pytest.mark.parametrize("write", [as_lines, as_table])
+def test_a_job_killed_twenty_times(bundle: Path, tmp_path: Path, write: Callable[[Path, int], str]) -> None:
+    check(bundle, tmp_path, write, count=20_000, chunk_notes=50, kills=20, within_s=2.0)
 
 
 def test_workers_end_with_their_driver(bundle: Path, tmp_path: Path) -> None:
-    file = write_notes(tmp_path / "notes.jsonl", notes(5000))
-    driver = subprocess.Popen(command(bundle, file, tmp_path / "out", chunk_notes=1000), stderr=subprocess.DEVNULL)
+    given = as_lines(tmp_path, 5000)
+    driver = subprocess.Popen(command(bundle, given, tmp_path / "out", chunk_notes=1000), stderr=subprocess.DEVNULL)
     while not (workers := workers_of(driver.pid)):
         time.sleep(0.05)
     driver.kill()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy
 
 from linker.bulk.formats import open_source
 from linker.bulk.source import Columns, Source
+from linker.bulk.sources import database as database_module
 from linker.bulk.sources.database import DatabaseSource
 from linker.bulk.sources.omop import OmopSource
 from linker.errors import InvalidInput
@@ -96,6 +99,57 @@ def test_notes_that_share_an_id_and_gaps_are_read_once(database: Path) -> None:
         assert sum(part.notes for part in source.parts()) == len(ids)
 
 
+def test_pages_end_anywhere_and_rows_of_one_key_are_in_one_order(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.executemany("insert into note values (5, ?, null, null, ?, null)", [(9 - n, "x") for n in range(7)])
+    connection.close()
+    source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text", keep=("person_id",)), 10)
+    rows = rows_of(source)
+    with sqlite3.connect(database) as connection:  # the same rows in another order, as a server may give them
+        there = connection.execute("select * from note").fetchall()
+        connection.execute("delete from note")
+        connection.executemany("insert into note values (?, ?, ?, ?, ?, ?)", there[::-1])
+    connection.close()
+    for page in (1, 2, 3, 7, 8, 30, 31):
+        monkeypatch.setattr(database_module, "_PAGE", page)
+        assert rows_of(source) == rows
+    assert [int(row["note_id"]) for row in rows] == sorted([*range(1, 24), *[5] * 7])
+
+
+def test_nothing_is_open_while_notes_are_annotated(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines, real = [], sqlalchemy.create_engine
+    monkeypatch.setattr(sqlalchemy, "create_engine", lambda *a, **k: engines.append(real(*a, **k)) or engines[-1])
+    monkeypatch.setattr(database_module, "_PAGE", 2)
+    source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text"), 5)
+    for _ in source._rows(source.parts()[0]):
+        assert [engine.pool.checkedout() for engine in engines] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from note where note_id = 4",
+        "insert into note (note_id) values (4)",
+        "insert into note (note_id) values (99)",
+        "update note set note_id = 0 where note_id = 4",
+        "update note set note_id = 8 where note_id = 4",
+        "update note set note_id = 99 where note_id = 4",
+    ],
+)
+def test_another_content_has_another_stamp(database: Path, change: str) -> None:
+    source = DatabaseSource(f"sqlite:///{database}", "note", Columns(text="note_text"), 10)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("delete from note where note_id = 8")
+        connection.commit()
+        before = source.parts()
+        assert source.parts() == before
+        connection.execute(change)
+        connection.commit()
+    assert source.parts() != before
+
+
 def test_a_url_is_told_from_files(database: Path) -> None:
     source = open_source([f"sqlite:///{database}"], Columns())
     assert rows_of(source)[0]["note_date"] == "2026-01-02"
@@ -109,6 +163,17 @@ def test_of_a_table_that_is_not_there_it_says_what_is(database: Path) -> None:
         DatabaseSource.of([f"sqlite:///{database}"], Columns(keep=("ward",))).parts()
     with pytest.raises(InvalidInput, match=r"expected a column of integers"):
         DatabaseSource.of([f"sqlite:///{database}"], Columns(note_id="note_title")).parts()
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"none\.db#note: no such file"):
+        DatabaseSource.of([f"sqlite:///{tmp_path}/none.db"], Columns()).parts()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_database_may_be_opened_for_reading_alone(database: Path) -> None:
+    source = DatabaseSource.of([f"sqlite:///file:{database}?mode=ro&uri=true"], Columns())
+    assert len(rows_of(source)) == len(NOTES)
 
 
 def test_a_table_without_rows_or_keys_is_refused(database: Path) -> None:

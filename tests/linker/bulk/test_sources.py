@@ -67,7 +67,7 @@ def test_text_files_have_their_paths_for_ids(tmp_path: Path) -> None:
     before = source.parts()
     (tmp_path / "b.txt").write_bytes(b"colder")
     assert source.parts() != before
-    with pytest.raises(InvalidInput, match="no columns to keep"):
+    with pytest.raises(InvalidInput, match="--keep: text files have no columns but their text"):
         open_source([str(tmp_path)], Columns(keep=("ward",)))
 
 
@@ -88,6 +88,68 @@ def test_folders_globs_and_partitions(tmp_path: Path) -> None:
     assert [part.notes for part in parts] == [3, 3]
     twice = open_source([str(tmp_path), str(tmp_path / "**/*.parquet")], Columns(), format="jsonl")
     assert len(twice.parts()) == 4  # what a glob matches is taken as it is, and nothing is taken twice
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "note_id,text\n1,cold\n".encode("utf-16"), "found NULs in its first line; if it is UTF-16, save"),
+        ("a.jsonl", '{"note_id": 1, "text": "cold"}\n'.encode("utf-16"), "found NULs in its first line; if it is"),
+        ("a.csv", b"\0" * 1000, "found NULs in its first line"),
+        ("a.csv", b"7,Quimby has a cold since May\n", "has what may be no header. Say which is which with"),
+        ("a.csv", b"7,Quimby\n", "has what may be no header"),
+        ("a.csv", b"Quimby\n", "has what may be no header"),
+        ("a.csv", b"", "has none"),
+        ("a.jsonl.xz", b"", r"\.xz is not read; unpack it, or compress it as \.gz"),
+        ("a.parquet", b"cold", r"expected a Parquet file, complete \(ArrowInvalid\); --from says another"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_told_without_its_words(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=said) as caught:
+        rows(open_source([str(tmp_path / name)], Columns(), format="jsonl" if "jsonl" in name else None))
+    assert "Quimby" not in str(caught.value)
+
+
+def test_a_folder_without_such_files_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.md").touch()
+    with pytest.raises(InvalidInput, match=r"expected files that end in \.csv or \.tsv below it, found none; --from"):
+        open_source([str(tmp_path)], Columns(), format="csv")
+    (tmp_path / "a.csv").write_text("note_id,text\n")
+    assert len(open_source([str(tmp_path), str(tmp_path / "a.csv")], Columns()).parts()) == 1
+
+
+def test_given_spans_come_through_in_every_format(tmp_path: Path) -> None:
+    given_ = [{"begin": 0, "end": 2, "mention": "MI"}]
+    table = {"note_id": ["1", "2"], "text": ["MI", "MI"], "found": [json.dumps(given_), ""], "kept": ["a", "b"]}
+    as_rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({**row, "found": given_}) + "\n" for row in as_rows[:1]))
+    with (tmp_path / "a.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([table, *zip(*table.values(), strict=True)])
+    pq.write_table(pa.table(table), tmp_path / "text.parquet")
+    pq.write_table(pa.table({**table, "found": [given_, None]}), tmp_path / "nested.parquet")
+    pq.write_table(pa.table({**table, "note_text": table["text"]}), tmp_path / "omop.parquet")
+    columns = Columns(keep=("kept",), spans="found")
+    for name, format_ in {
+        "a.jsonl": None,
+        "a.csv": None,
+        "text.parquet": None,
+        "nested.parquet": None,
+        "omop.parquet": "omop",
+    }.items():
+        source = open_source([str(tmp_path / name)], columns, format=format_)
+        first, *others = rows(source)
+        spans = first["spans"]
+        assert (json.loads(spans) if isinstance(spans, str) else spans) == given_
+        assert all(row["spans"] in ("", None) for row in others)
+        assert first["kept"] == "a"
+        with pytest.raises(InvalidInput, match="'found_in'.*--spans-column"):
+            rows(open_source([str(tmp_path / name)], Columns(spans="found_in"), format=format_))
+    for format_ in ("text", "fhir"):
+        with pytest.raises(InvalidInput, match="--spans-column: "):
+            open_source([str(tmp_path)], Columns(spans="found"), format=format_)
 
 
 def test_parquet_of_other_types(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zipfile
 from datetime import date
 from pathlib import Path
 
@@ -152,6 +153,19 @@ def test_a_table_that_is_none_is_told_without_what_it_says(
         table, column = open_terms([str(file)], "problem" if b"problem" in content else None)
         list(table.values(column))
         list(TermsSource(table, column).read(None))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_damaged_workbook_is_told_as_one(tmp_path: Path) -> None:
+    whole = as_xlsx(tmp_path, ["secret"] * 100)
+    damaged = tmp_path / "damaged.xlsx"
+    with zipfile.ZipFile(whole) as before, zipfile.ZipFile(damaged, "w") as after:
+        for name in before.namelist():
+            content = before.read(name)
+            after.writestr(name, content[: len(content) // 2] if "sheet1" in name else content)
+    with pytest.raises(InvalidInput, match=r"damaged\.xlsx: expected a workbook .* \(ParseError\)") as caught:
+        table, column = open_terms([str(damaged)], "problem")
+        list(table.values(column))
     assert "secret" not in str(caught.value)
 
 
