@@ -90,7 +90,5 @@ def weak(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
             tagger = OnnxTagger(detector, workers=os.cpu_count() or 1) if detector else None
             supervision = ByConfidence(linker, lines, precision=precision, tagger=tagger, seed=seed)
     made = supervision.corpus()
-    if not made.notes:
-        raise InvalidInput(f"would have no mention; {made}", field=str(out))
     made.write(out)
     stdout().print(f"{out}: {made}", soft_wrap=True, markup=False)

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
+from itertools import accumulate, zip_longest
 
 from linker.annotation import Annotator
 from linker.console import progress
@@ -48,7 +47,7 @@ class ByConfidence:
         Raises `InvalidInput`: a bundle that was never calibrated, a precision out of its range.
         """
         if not 0 < precision <= 1:
-            raise InvalidInput(f"expected more than 0 and at most 1, got {precision}", field="--precision")
+            raise InvalidInput(f"expected more than 0 and at most 1, got {precision}", field="precision")
         if linker.bundle.calibration == UNFITTED:
             message = (
                 "nobody has fitted its confidences, so none stands for a precision; `linker train calibrate` first"
@@ -93,14 +92,15 @@ def surest(confidences: Sequence[float], precision: float) -> float:
 
     Raises `InvalidInput` where even the highest do not.
     """
-    falling = np.sort(np.array(confidences, dtype=np.float64))[::-1]
-    means = np.cumsum(falling) / np.arange(1, len(falling) + 1)
+    falling = sorted(confidences, reverse=True)
+    means = (total / count for count, total in enumerate(accumulate(falling), start=1))
     # Of equal confidences all are taken, or none.
-    good = np.flatnonzero((means >= precision) & np.append(falling[1:] != falling[:-1], [True] * bool(len(falling))))
-    if not len(good):
-        told = f"the surest of {len(falling):,} has confidence {falling.max(initial=0.0):.3f}"
-        raise InvalidInput(f"no links that are no names reach {precision}; {told}", field="--precision")
-    return float(falling[good[-1]])
+    last = (one != after for one, after in zip_longest(falling, falling[1:]))
+    good = [one for one, mean, is_last in zip(falling, means, last, strict=True) if is_last and mean >= precision]
+    if not good:
+        told = f"the surest of {len(falling):,} has confidence {max(falling, default=0.0):.3f}"
+        raise InvalidInput(f"no links that are no names reach {precision}; {told}", field="precision")
+    return good[-1]
 
 
 def _unfit(mention: AnnotatedMention) -> str:

@@ -53,7 +53,9 @@ class WeakCorpus:
         return f"{', '.join(counted)}. Left out: {left}"
 
     def write(self, path: Path) -> None:
-        """Write JSON lines that `linker.corpus` reads. Raises `InvalidInput` where that cannot be."""
+        """Write JSON lines that `linker.corpus` reads. Raises `InvalidInput`: no mention, or nowhere to write it."""
+        if not self.notes:
+            raise InvalidInput(f"would have no mention; {self}", field=str(path))
         try:
             with publish_file(path) as file:
                 file.write_text("".join(f"{_line(note)}\n" for note in self.notes), encoding="utf-8")
