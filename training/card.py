@@ -59,8 +59,11 @@ def find_card(model: Path) -> Card:
 
 
 def _portable(recipe: Path) -> str:
-    """A run's recipe with the last two parts of each path: those above are of the machine that trained."""
-    return re.sub(r'"/[^"\n]*?([^/"\n]+(?:/[^/"\n]+)?)"', r'"\1"', recipe.read_text(encoding="utf-8"))
+    """A run's recipe without what it leaves empty, and with the last two parts of each path: those above are of the
+    machine that trained.
+    """
+    said = re.sub(r'^\w+ = ""\n', "", recipe.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return re.sub(r'"/[^"\n]*?([^/"\n]+(?:/[^/"\n]+)?)"', r'"\1"', said)
 
 
 def read_card(path: Path) -> Card:

@@ -51,7 +51,7 @@ def test_a_run_gives_its_card_and_its_recipe(tmp_path: Path) -> None:
     assert find_card(best) == Card()
     (tmp_path / "card.json").write_text('{"name": "outside"}')
     assert find_card(best) == Card()  # not a run: the folder above is somebody else's
-    (tmp_path / "recipe.toml").write_text("seed = 1\n")
+    (tmp_path / "recipe.toml").write_text('title = ""\nseed = 1\n')
     assert find_card(best) == Card(name="outside", recipe="seed = 1\n")
     (best / "card.json").write_text('{"name": "inside", "recipe": "own"}')
     assert find_card(best) == Card(name="inside", recipe="own")
