@@ -110,7 +110,7 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
     from training.dictionary import Ontology
     from training.language.recipe import FULL, SMOKE, LanguageRecipe
 
-    ways = tuple(weak_by or ([Way.NAMES] if weak else []))
+    ways = tuple(dict.fromkeys(weak_by or ([Way.NAMES] if weak else [])))
     _check_weak(ways, weak or [], weak_corpus or [], translate)
     more: dict[str, Any] = {
         "weak_by": ways,

@@ -10,7 +10,7 @@ counted: a mention in the wrong place would teach what nobody wrote.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from linker.corpus import GoldMention, GoldNote
@@ -55,12 +55,17 @@ class ByProjection:
         """See `Supervision`. Raises `InvalidInput` where translations are in another script than the language's."""
         left_out = Counter[str]()
         found = [sentence for note in self._notes for sentence in _sentences(note, left_out)]
-        surfaces = dict.fromkeys(one.text[begin:end] for one in found for begin, end, _ in one.mentions)
-        texts = list(dict.fromkeys([*(one.text for one in found), *surfaces]))
-        translated = dict(zip(texts, self._translate(texts) if texts else [], strict=True))
-        check_script([one.text for one in translated.values()], self._language, field=f"translator {self._translator}")
-        notes = [_projected(sentence, translated.__getitem__, left_out) for sentence in found]
+        wholes = self._translations(one.text for one in found)
+        unaligned = [one for one in found if wholes[one.text].links is None]
+        alone = self._translations(one.text[begin:end] for one in unaligned for begin, end, _ in one.mentions)
+        check_script([one.text for one in wholes.values()], self._language, field=f"translator {self._translator}")
+        notes = [_projected(sentence, wholes[sentence.text], alone, left_out) for sentence in found]
         return collected(notes, left_out, seed=self._seed)
+
+    def _translations(self, texts: Iterable[str]) -> dict[str, Translation]:
+        """Each text once, translated."""
+        distinct = list(dict.fromkeys(texts))
+        return dict(zip(distinct, self._translate(distinct) if distinct else [], strict=True))
 
 
 def _sentences(note: GoldNote, left_out: Counter[str]) -> Iterator[_Sentence]:
@@ -92,22 +97,23 @@ def _placed(mention: GoldMention, left_out: Counter[str]) -> Mention | None:
     return None
 
 
-def _projected(sentence: _Sentence, translated: Callable[[str], Translation], left_out: Counter[str]) -> GoldNote:
-    """The sentence in the other language, with those mentions that are located."""
-    whole = translated(sentence.text)
+def _projected(
+    sentence: _Sentence, whole: Translation, alone: Mapping[str, Translation], left_out: Counter[str]
+) -> GoldNote:
+    """The sentence in the other language, with those mentions that are located. alone: mentions translated."""
     golds: defaultdict[Place, list[frozenset[str]]] = defaultdict(list)
     for begin, end, gold in sentence.mentions:
         if whole.links is None:
-            place, why = _found(whole.text, translated(sentence.text[begin:end]).text)
+            place, why = _found(whole.text, alone[sentence.text[begin:end]].text)
         else:
             place, why = _aligned(sentence.text, (begin, end), whole)
         if place is None:
             left_out[why] += 1
         else:
             golds[place].append(gold)
-    alone = {place: own[0] for place, own in golds.items() if len(own) == 1}
-    left_out[SHARED] += sum(map(len, golds.values())) - len(alone)
-    return placed(sentence.name, whole.text, ((*place, gold) for place, gold in sorted(alone.items())))
+    single = {place: own[0] for place, own in golds.items() if len(own) == 1}
+    left_out[SHARED] += sum(map(len, golds.values())) - len(single)
+    return placed(sentence.name, whole.text, ((*place, gold) for place, gold in sorted(single.items())))
 
 
 def _found(text: str, surface: str) -> tuple[Place | None, str]:
