@@ -22,10 +22,9 @@ from linker.errors import InvalidInput
 from linker.notes import AnnotatedMention
 from linker.pipeline import Linker
 from linker.records import MatchSource
-from training.weak.corpus import WeakCorpus, collected, placed
+from training.weak.corpus import IN_PIECES, WeakCorpus, collected, placed
 
 NAMED = "a name as it stands"
-IN_PIECES = "in several pieces"
 UNSURE = "not sure enough"
 _BATCH = 64  # lines
 

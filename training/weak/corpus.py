@@ -21,6 +21,7 @@ from linker.records import Mention
 from linker.surface import normalise
 
 _OFTEN = 4  # mentions of one form and concept that are kept; more of "fever" teach little else
+IN_PIECES = "in several pieces"
 REPEATED = f"repeated more than {_OFTEN} times"
 
 

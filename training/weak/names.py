@@ -20,9 +20,8 @@ from linker.errors import InvalidInput
 from linker.records import ConceptFilter
 from linker.surface import normalise
 from training.miner import hidden_forms
-from training.weak.corpus import WeakCorpus, collected, placed
+from training.weak.corpus import IN_PIECES, WeakCorpus, collected, placed
 
-IN_PIECES = "in several pieces"
 NOT_VERBATIM = "not a name as it stands"  # but in the plural, say
 AMBIGUOUS = "name of several concepts"
 NO_OTHER_NAME = "only name of its concept"
