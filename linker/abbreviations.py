@@ -3,15 +3,17 @@
 The algorithm of Schwartz and Hearst (A simple algorithm for identifying abbreviation definitions in biomedical text,
 PSB 2003): beside a bracket stand a short form and a long form; read from the right, each letter and digit of the short
 form is found in the long form, its first at the beginning of a word. Beyond the paper, words whose initials it is
-go before any others; a short form has a capital letter, so that "cold sores (mild)" defines nothing; and a definition
-does not reach back over a sentence or paragraph.
+go before any others; a short form has a capital letter, so that "cold sores (mild)" defines nothing; a definition does
+not reach back over a sentence or paragraph. The first letters of words are compared without their accents
+("índice de masa corporal (IMC)"), and no long form begins with an article or preposition if a longer one does not.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from linker.records import Mention
@@ -21,6 +23,16 @@ _REACH = 300  # characters before a bracket in which its long form is looked for
 _BREAK = re.compile(r"[.!?;]\s|\n\s*\n|[()\[\]]")
 _ASIDE = re.compile(r"[;,:=]")  # what follows in the bracket is not the short form: "(CRF; n = 12)"
 _SHORT_FORM = re.compile(r"[^\W_]\S{1,9}|[^\W_]\S{0,7} \S{1,7}")
+_LITTLE = frozenset(
+    [
+        *("a", "an", "and", "for", "in", "of", "on", "the", "to", "with"),
+        *("con", "de", "del", "e", "el", "en", "la", "las", "los", "y"),
+        *("au", "aux", "d", "des", "du", "et", "l", "le", "les"),
+        *("das", "dem", "den", "der", "die", "und"),
+    ]
+)
+_FIRST = re.compile(r"\b\w")
+_LIGATURES = {"œ": "o", "æ": "a"}
 _WORD = re.compile(r"[^\W_](?:[\w'’/+.-]*[\w+])?")
 
 
@@ -87,20 +99,48 @@ def _is_short_form(text: str) -> bool:
 
 def _long_form(short_form: str, text: str) -> str:
     """The end of `text` that spells out `short_form`: by its initials, or else the shortest; empty where none does."""
-    letters = [letter for letter in short_form.lower() if letter.isalnum()]
-    initials = text.split()[-len(letters) :]
-    if len(initials) > 1 and [word[0].lower() for word in initials] == letters:
-        return " ".join(initials)
-    place, lower = len(text), text.lower()
-    if len(lower) != len(text):  # a few letters change their number with their case
+    first, *others = (_without_accent(letter) for letter in short_form.lower() if letter.isalnum())
+    plain = _plain(text)
+    if len(plain) != len(text):  # a few letters change their number with their case
         return ""
-    for position in range(len(letters) - 1, -1, -1):
-        place = lower.rfind(letters[position], 0, place)
-        while place > 0 and position == 0 and lower[place - 1].isalnum():
-            place = lower.rfind(letters[position], 0, place)
-        if place < 0:
-            return ""
-    long_form = text[lower.rfind(" ", 0, place) + 1 :].strip()
-    words = long_form.split()
-    fits = len(long_form) > len(short_form) and len(words) <= min(len(letters) + 5, 2 * len(letters))
-    return long_form if fits and short_form not in words else ""
+    initials = text.split()[-len(others) - 1 :]
+    if (
+        others
+        and [word[0] for word in plain.split()[-len(initials) :]] == [first, *others]
+        and not _is_little(initials[0])
+    ):
+        return " ".join(initials)
+    place = len(text)
+    for letter in reversed(others):
+        place = plain.rfind(letter, 0, max(place, 0))
+    found = [text[plain.rfind(" ", 0, start) + 1 :].strip() for start in _starts(plain, first, place)]
+    most = min(len(others) + 6, 2 * len(others) + 2)  # words
+    fitting = [
+        form
+        for form in found
+        if len(form) > len(short_form) and len(words := form.split()) <= most and short_form not in words
+    ]
+    return next((form for form in fitting if not _is_little(form.split()[0])), fitting[0] if fitting else "")
+
+
+def _starts(plain: str, letter: str, past: int) -> Iterator[int]:
+    """Where words begin with a letter, the last before `past` first."""
+    place = plain.rfind(letter, 0, max(past, 0))
+    while place >= 0:
+        if place == 0 or not plain[place - 1].isalnum():
+            yield place
+        place = plain.rfind(letter, 0, place)
+
+
+def _is_little(word: str) -> bool:
+    return word.lower() in _LITTLE
+
+
+def _plain(text: str) -> str:
+    """In small letters, and without accents where a word begins, each where it stood."""
+    lower = text.lower()
+    return lower if lower.isascii() else _FIRST.sub(lambda letter: _without_accent(letter[0]), lower)
+
+
+def _without_accent(letter: str) -> str:
+    return _LIGATURES.get(letter) or unicodedata.normalize("NFD", letter)[0]

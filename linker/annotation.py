@@ -1,7 +1,8 @@
 """Annotation: from a note to its mentions, each with link, section and assertion.
 
 Detection, linking, sections and assertion read the same note and do not know one another. The whole note is the context
-of each mention: what it abbreviates anywhere is read in full everywhere.
+of each mention: what it abbreviates anywhere is read in full everywhere. A note is in one language, which says by which
+rules its sections and assertions are read; names are looked for in all languages of the bundle.
 
 A long note is read in parts, so that a server can do other work between them: `Annotator.parts`, then `find`, then
 `link`, each as many at a time as one likes. `annotate` is the three in a row.
@@ -19,9 +20,11 @@ from linker.assertion import Triggers
 from linker.detection.abbreviated import AbbreviationDetector, ShortForms
 from linker.detection.choice import Detect, detector_of
 from linker.detection.detector import Detector, Span
+from linker.detection.given import check_span
 from linker.detection.tagger import Tagger
 from linker.errors import InvalidInput
-from linker.notes import AnnotatedMention, AnnotatedNote, mention_at
+from linker.language import EXPECTED, LanguageDetector, is_tag
+from linker.notes import AnnotatedMention, AnnotatedNote, Note, mention_at
 from linker.options import DEFAULTS, Options
 from linker.pipeline import Linker, Timings
 from linker.records import Assertion, ConceptFilter, Link, MatchSource, Mention
@@ -35,18 +38,38 @@ _BATCH = 512  # mentions linked at once
 _FILTERS_KEPT = 4  # each remembers words of notes, up to some 20 MB
 
 
-class _Note:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """By what notes are read."""
+
+    headers: Headers
+    triggers: Triggers
+    languages: LanguageDetector
+
+
+class Whole:
     """What is asked of the whole of a note, found out when it is first asked for."""
 
-    def __init__(self, text: str, headers: Headers) -> None:
-        self.text = text
-        self._headers = headers
+    def __init__(self, note: Note, rules: _Rules) -> None:
+        self.text = note.text
+        self._language = note.language
+        self._rules = rules
         self._short_forms: ShortForms | None = None
+
+    @cached_property
+    def language(self) -> str:
+        """See `AnnotatedNote`."""
+        return self._language or self._rules.languages.detect(self.text)
+
+    @property
+    def without_rules(self) -> bool:
+        """See `AnnotatedNote`."""
+        return not self._rules.triggers.know(self.language)
 
     @cached_property
     def outline(self) -> Outline:
         """Its sections."""
-        return self._headers.outline(self.text)
+        return self._rules.headers.outline(self.text, self.language)
 
     @cached_property
     def defined(self) -> dict[str, str]:
@@ -64,7 +87,7 @@ class _Note:
 class Part:
     """Some of a note: the code points from `begin` to `end`. spans: those given in place of detection, in order."""
 
-    note: _Note
+    note: Whole
     begin: int
     end: int
     spans: Sequence[Span] | None = None
@@ -115,40 +138,48 @@ class Annotator:
         self.linker = linker
         self._given = detector
         self._detect, self._tagger = detect, tagger
-        self._headers = headers or Headers()
-        self._triggers = triggers or Triggers()
+        triggers = triggers or Triggers()
+        languages = LanguageDetector([*triggers.languages, *linker.bundle.manifest.languages])
+        self._rules = _Rules(headers or Headers(), triggers, languages)
         self._names = lru_cache(_FILTERS_KEPT)(self._of_names)
 
-    def annotate(self, notes: Sequence[str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
+    def annotate(self, notes: Sequence[Note | str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
         """Each note with its mentions. An answer does not depend on the other notes.
 
         Raises `InvalidInput` naming the field.
         """
         self.linker.check(options)
-        for position, note in enumerate(notes):
-            if len(note) > MAX_NOTE_LENGTH:
-                message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note):,}; split it"
-                raise InvalidInput(message, field=f"notes[{position}]")
-        parts = [self.parts(note) for note in notes]
+        given = [note if isinstance(note, Note) else Note(note) for note in notes]
+        for position, note in enumerate(given):
+            _check(note, f"notes[{position}]")
+        parts = [self.parts(note) for note in given]
         found = iter(self.find([part for of_note in parts for part in of_note], options))
         by_note = [[mention for _ in of_note for mention in next(found)] for of_note in parts]
         linked = self._linked([mention for of_note in by_note for mention in of_note], options)
         return [
-            AnnotatedNote(note, tuple(mention for _ in of_note if (mention := next(linked))))
-            for note, of_note in zip(notes, by_note, strict=True)
+            AnnotatedNote(
+                note.text,
+                tuple(mention for _ in of_note if (mention := next(linked))),
+                of_parts[0].note.language,
+                of_parts[0].note.without_rules,
+            )
+            for note, of_parts, of_note in zip(given, parts, by_note, strict=True)
         ]
 
-    def parts(self, note: str, spans: Sequence[Span] | None = None) -> list[Part]:
-        """The note in parts that can be read one by one. spans: mentions, in order, in place of those to be found."""
-        whole = _Note(note, self._headers)
-        if spans is None:
-            places = passages(note) if self._given is None else iter([(0, len(note))])
-            return [Part(whole, begin, end) for begin, end in places]
-        begins = [span.begin for span in spans]
-        return [
-            Part(whole, begin, end, spans[bisect_left(begins, begin) : bisect_left(begins, end)])
-            for begin, end in passages(note)
-        ]
+    def parts(self, note: Note) -> list[Part]:
+        """The note in parts that can be read one by one: at least one."""
+        whole = Whole(note, self._rules)
+        places = list(passages(note.text)) or [(0, 0)]
+        if note.spans is not None:
+            spans = sorted(note.spans)
+            begins = [span.begin for span in spans]
+            return [
+                Part(whole, begin, end, spans[bisect_left(begins, begin) : bisect_left(begins, end)])
+                for begin, end in places
+            ]
+        if self._given is not None:
+            places = [(0, len(note.text))]
+        return [Part(whole, begin, end) for begin, end in places]
 
     def find(self, parts: Sequence[Part], options: Options = DEFAULTS) -> list[list[FoundMention]]:
         """The mentions of each part, in order. They do not depend on the other parts given."""
@@ -189,7 +220,7 @@ class Annotator:
 
     def _found(self, part: Part, spans: Sequence[Span]) -> list[FoundMention]:
         places = [(span.begin - part.begin, span.end - part.begin) for span in spans]
-        said = self._triggers.assertions(part.text, places)
+        said = self._rules.triggers.assertions(part.text, places, part.note.language)
         is_given = self._given is not None or part.spans is not None
         found = []
         for span, by_words in zip(spans, said, strict=True):
@@ -202,6 +233,16 @@ class Annotator:
     def _linked(self, found: Sequence[FoundMention], options: Options) -> Iterator[AnnotatedMention | None]:
         for begin in range(0, len(found), _BATCH):
             yield from self.link(found[begin : begin + _BATCH], options)[0]
+
+
+def _check(note: Note, field: str) -> None:
+    if len(note.text) > MAX_NOTE_LENGTH:
+        message = f"expected at most {MAX_NOTE_LENGTH:,} characters, got {len(note.text):,}; split it"
+        raise InvalidInput(message, field=field)
+    if note.language and not is_tag(note.language):
+        raise InvalidInput(EXPECTED, field=f"{field}.language")
+    for position, span in enumerate(note.spans or ()):
+        check_span(span, len(note.text), f"{field}.spans[{position}]")
 
 
 def _is_named(link: Link) -> bool:

@@ -4,7 +4,8 @@ Harkema, Dowling, Thornblade, Chapman, ConText: an algorithm for determining neg
 from clinical reports, J Biomed Inform 2009. A trigger says something of the mentions in its scope: those after it or
 before it in the sentence, up to where a phrase, or a trigger that says otherwise, ends the scope. A phrase that only
 looks like a trigger hides the one within.
-The triggers are data: `linker/rules/en.toml` and its like.
+The triggers are data, `linker/rules/en.toml` and its like, and each is of a language: "son" is a relative in an English
+note and a verb in a Spanish one. A note is read by those of its language alone.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from linker.errors import InvalidInput
+from linker.language import UNDETERMINED
 from linker.records import Assertion
-from linker.rules import TRIGGERS, read_rules
+from linker.rules import TRIGGERS, applies, read_rules
 from linker.sentences import sentences
 
 _END, _NONE = "end", "none"
@@ -83,43 +86,25 @@ def _in_force(triggers: Sequence[_Trigger], other_way: str) -> Iterator[dict[_Ru
         yield open_
 
 
-class Triggers:
-    """The triggers of several files. Immutable and safe to share between threads."""
+class _Phrases:
+    """The triggers of some languages together, as they are found in a note."""
 
-    def __init__(self, paths: Iterable[Path] = TRIGGERS) -> None:
-        """Raises `InvalidInput` naming file and field."""
+    def __init__(self, rules: Iterable[tuple[str, _Rule]]) -> None:
+        """rules: each with a phrase that it goes by."""
         self._rules: dict[str, list[_Rule]] = {}
         patterns: dict[str, re.Pattern[str]] = {}
-        for path in paths:
-            for position, rule in enumerate(read_rules(path, "trigger")):
-                read = _read(rule, f"{path}: trigger[{position}]")
-                for phrase in rule["phrases"]:
-                    self._rules.setdefault(phrase.lower(), []).append(read)
-                    patterns[phrase.lower()] = re.compile(_words(phrase), re.IGNORECASE)
+        for phrase, rule in rules:
+            self._rules.setdefault(phrase.lower(), []).append(rule)
+            patterns[phrase.lower()] = re.compile(_words(phrase), re.IGNORECASE)
         self._patterns = patterns
         longest_first = sorted(patterns, key=len, reverse=True)
         # Words are looked for only where one begins: that is asked once, and not by each of hundreds of alternatives.
         words = "|".join(_words(phrase) for phrase in longest_first if phrase[0].isalnum()) or "(?!)"
         others = "|".join(_words(phrase) for phrase in longest_first if not phrase[0].isalnum()) or "(?!)"
-        self._any = re.compile(rf"(?:(?<!\w)(?:{words})|(?:{others}))(?!\w)", re.IGNORECASE)
+        self._any = re.compile(rf"(?<!\w)(?:{words})|{others}", re.IGNORECASE)
 
-    def assertions(self, note: str, places: Sequence[tuple[int, int]]) -> list[frozenset[Assertion]]:
-        """What is said of each mention, given as half-open ranges of code points; empty where it is simply there.
-
-        A mention's own words trigger nothing: "no" in "no known allergies" does not where that is the mention.
-        """
-        spans = list(sentences(note)) if places else []
-        begins = [begin for begin, _ in spans]
-        read: dict[int, _Sentence] = {}
-        answers = []
-        for begin, end in places:
-            row = bisect_right(begins, begin) - 1
-            if row not in read:
-                read[row] = _Sentence(note, *spans[row], self._triggers(note, *spans[row]))
-            answers.append(frozenset(read[row].said(begin, end)))
-        return answers
-
-    def _triggers(self, note: str, begin: int, end: int) -> list[_Trigger]:
+    def triggers(self, note: str, begin: int, end: int) -> list[_Trigger]:
+        """Those of a sentence, in order and apart."""
         if end - begin > _LONGEST:
             return []
         return [
@@ -134,6 +119,54 @@ class Triggers:
         return next((self._rules[key] for key, pattern in self._patterns.items() if pattern.fullmatch(text)), [])
 
 
+class Triggers:
+    """The triggers of several files. Immutable and safe to share between threads."""
+
+    def __init__(self, paths: Iterable[Path] = TRIGGERS) -> None:
+        """Raises `InvalidInput` naming file and field."""
+        self._rules: dict[str, list[tuple[str, _Rule]]] = {}
+        for path in paths:
+            for position, rule in enumerate(read_rules(path, "trigger")):
+                read = _read(rule, f"{path}: trigger[{position}]")
+                self._rules.setdefault(rule["language"], []).extend((phrase, read) for phrase in rule["phrases"])
+        self._phrases = cache(self._of_languages)
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Those that there are triggers of."""
+        return frozenset(self._rules)
+
+    def know(self, language: str) -> bool:
+        """Are there triggers for notes of a language?"""
+        return bool(self._languages_for(language))
+
+    def assertions(
+        self, note: str, places: Sequence[tuple[int, int]], language: str = UNDETERMINED
+    ) -> list[frozenset[Assertion]]:
+        """What is said of each mention, given as half-open ranges of code points; empty where it is simply there.
+
+        language: of the note; "und" takes the triggers of all. A mention's own words trigger nothing: "no" in "no known
+        allergies" does not where that is the mention.
+        """
+        phrases = self._phrases(self._languages_for(language))
+        spans = list(sentences(note)) if places else []
+        begins = [begin for begin, _ in spans]
+        read: dict[int, _Sentence] = {}
+        answers = []
+        for begin, end in places:
+            row = bisect_right(begins, begin) - 1
+            if row not in read:
+                read[row] = _Sentence(note, *spans[row], phrases.triggers(note, *spans[row]))
+            answers.append(frozenset(read[row].said(begin, end)))
+        return answers
+
+    def _languages_for(self, language: str) -> tuple[str, ...]:
+        return tuple(own for own in self._rules if applies(own, language))
+
+    def _of_languages(self, languages: tuple[str, ...]) -> _Phrases:
+        return _Phrases(rule for language in languages for rule in self._rules[language])
+
+
 def _ends(other: _Rule, rule: _Rule) -> bool:
     """Does another trigger end the scope of this one? Of "no fever, possible flu" the second says what the flu is."""
     rivals = {Assertion.NEGATED, Assertion.UNCERTAIN} - {rule.assertion}
@@ -142,6 +175,9 @@ def _ends(other: _Rule, rule: _Rule) -> bool:
 
 
 def _read(rule: dict[str, Any], field: str) -> _Rule:
+    if not rule["language"]:
+        message = 'expected the language of the triggers: put language = "es", or another tag, at the top of the file'
+        raise InvalidInput(message, field=f"{field}.language")
     known = (*Assertion, _END, _NONE)
     if rule.get("assertion") not in known:
         raise InvalidInput(f"expected one of {', '.join(known)}", field=f"{field}.assertion")
@@ -156,5 +192,9 @@ def _read(rule: dict[str, Any], field: str) -> _Rule:
 
 
 def _words(phrase: str) -> str:
-    """What a phrase matches: its words, whatever white space is between; digits may be told by their class."""
-    return r"\s+".join(re.escape(word).replace(r"\\d", r"\d").replace(r"\+", "+") for word in phrase.split())
+    """What a phrase matches: whole words, whatever white space is between; digits may be told by their class.
+
+    What ends with a mark, as French "pas d'" does, may go on in a word.
+    """
+    pattern = r"\s+".join(re.escape(word).replace(r"\\d", r"\d").replace(r"\+", "+") for word in phrase.split())
+    return pattern.replace("'", "['’]") + (r"(?!\w)" if phrase[-1].isalnum() else "")

@@ -34,7 +34,7 @@ def document_message(note: Note) -> linking.Document:
 
     Raises UnicodeEncodeError where it has half a surrogate pair.
     """
-    message = linking.Document(text=note.text)
+    message = linking.Document(text=note.text, language=note.language)
     if note.spans is not None:
         given = [linking.MentionSpan(pieces=_pieces(span)) for span in sorted(note.spans)]
         message.given.CopyFrom(linking.GivenSpans(spans=given))
@@ -57,7 +57,8 @@ def annotated_mention_message(mention: AnnotatedMention, offsets: Offsets) -> li
 
 def annotated_note(annotation: linking.Annotation, note: str) -> AnnotatedNote:
     """What was found in `note`, where offsets are in code points. Rows of concepts do not cross the wire and are -1."""
-    return AnnotatedNote(note, tuple(_annotated(message, note) for message in annotation.mentions))
+    mentions = tuple(_annotated(message, note) for message in annotation.mentions)
+    return AnnotatedNote(note, mentions, annotation.language, annotation.without_rules)
 
 
 def _annotated(message: linking.AnnotatedMention, note: str) -> AnnotatedMention:

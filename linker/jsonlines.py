@@ -100,6 +100,8 @@ def annotated_line(note: AnnotatedNote, note_id: str, unit: OffsetUnit = OffsetU
     offsets = Offsets(note.text, unit)
     row: dict[str, object] = {
         "note_id": note_id,
+        "language": note.language,
+        **({"without_rules": True} if note.without_rules else {}),
         "offset_unit": str(unit),
         "mentions": [_annotation(mention, offsets) for mention in note.mentions],
     }

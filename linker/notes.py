@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linker.detection.detector import Span
+from linker.language import UNDETERMINED
 from linker.limits import MAX_MENTION_LENGTH
 from linker.records import Assertion, Link, Mention
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note to annotate. spans: its mentions, where they are known; None has them found."""
+    """A note to annotate.
+
+    spans: its mentions, where they are known; None has them found. language: its tag (BCP-47); "" has it detected, and
+    "und" has the note read by the rules of all languages.
+    """
 
     text: str
     spans: tuple[Span, ...] | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,16 @@ class AnnotatedMention:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedNote:
-    """A note as it was given, with its mentions in order."""
+    """A note as it was given, with its mentions in order.
+
+    language: as it was given or detected, "und" where that is in doubt. without_rules: there are no triggers of
+    assertion for it, so that a mention without assertions may be anything but simply there.
+    """
 
     text: str
     mentions: tuple[AnnotatedMention, ...]
+    language: str = UNDETERMINED
+    without_rules: bool = False
 
 
 def mention_at(note: str, span: Span) -> Mention:

@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 from linker import limits
 from linker.detection.detector import Span
+from linker.language import EXPECTED, is_tag
+from linker.notes import Note
 from linker.offsets import Offsets, OffsetUnit
 from linker.options import Options
 from linker.records import ConceptFilter, Mention
@@ -54,11 +56,10 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document to annotate. spans: mentions that are given, in order; None where they are to be found."""
+    """A document to annotate, its spans, if any are given, in order."""
 
     document_id: str
-    text: str
-    spans: tuple[Span, ...] | None = None
+    note: Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,10 @@ def _unit(sent: linking.OffsetUnit, violations: Violations) -> OffsetUnit:
 def _document(message: linking.Document, unit: OffsetUnit, path: str, violations: Violations) -> Document:
     violations.check_length(f"{path}.document_id", len(message.document_id), limits.MAX_DOCUMENT_ID_LENGTH)
     in_bounds = violations.check_length(f"{path}.text", len(message.text), limits.MAX_DOCUMENT_LENGTH)
+    if message.language and not is_tag(message.language):
+        violations.add(f"{path}.language", EXPECTED)
     if not message.HasField("given") or not in_bounds:
-        return Document(message.document_id, message.text)
+        return Document(message.document_id, Note(message.text, language=message.language))
     offsets = Offsets(message.text, unit)
     spans: list[Span] = []
     for position, given in enumerate(message.given.spans):
@@ -127,7 +130,7 @@ def _document(message: linking.Document, unit: OffsetUnit, path: str, violations
             if spans and span < spans[-1]:
                 violations.add(f"{path}.given.spans[{position}]", "expected spans by begin, then by end")
             spans.append(span)
-    return Document(message.document_id, message.text, tuple(spans))
+    return Document(message.document_id, Note(message.text, tuple(spans), message.language))
 
 
 def _span(given: linking.MentionSpan, text: str, offsets: Offsets, path: str, violations: Violations) -> Span | None:

@@ -3,6 +3,9 @@
 A header that is alone on its line opens a section that lasts to the next header. One with text behind it speaks for
 that text, which goes on in lines that continue it or its list: to a blank line, or to a line that begins with a capital
 and either comes after the end of a sentence or has one itself. What follows is in no section.
+
+Headers that are words need no language: none means something else in another. Short ones do, and are of one: "AF" is
+the family's history in a Spanish note and atrial fibrillation in an English one.
 """
 
 from __future__ import annotations
@@ -11,11 +14,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from linker.errors import InvalidInput
+from linker.language import UNDETERMINED
 from linker.records import Assertion
-from linker.rules import SECTIONS, read_rules
+from linker.rules import SECTIONS, applies, read_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +71,36 @@ class Headers:
 
     def __init__(self, path: Path | None = SECTIONS) -> None:
         """path: None has no headers. Raises `InvalidInput` naming file and field."""
-        self._sections: dict[str, Section] = {}
+        self._sections: dict[str, dict[str, Section]] = {}
         for position, rule in enumerate(read_rules(path, "section") if path else []):
             field = f"{path}: section[{position}]"
             try:
                 section = Section(rule["name"], frozenset(map(Assertion, rule.get("assertions", []))))
-                self._sections |= {_folded(header): section for header in rule["headers"]}
+                of_language = self._sections.setdefault(rule["language"], {})
+                of_language |= {_folded(header): section for header in rule["headers"]}
             except (KeyError, ValueError, TypeError, AttributeError) as error:
                 message = f"expected name, headers and assertions of {', '.join(Assertion)}"
                 raise InvalidInput(message, field=field) from error
-        longest_first = sorted(self._sections, key=len, reverse=True)
-        headers = "|".join(re.escape(header).replace(r"\ ", "[ \t]+") for header in longest_first)
-        self._pattern = re.compile(
-            rf"^[ \t#*>]*+({headers or '(?!)'})[ \t*]*(?::|(?=\r?$))", re.IGNORECASE | re.MULTILINE
-        )
+        self._found = cache(self._of_languages)
 
-    def outline(self, note: str) -> Outline:
-        """Where the sections of a note are. Time is linear in the note."""
-        found = list(self._pattern.finditer(note))
+    def outline(self, note: str, language: str = UNDETERMINED) -> Outline:
+        """Where the sections of a note are. Time is linear in the note. language: of the note, "und" for any."""
+        sections, pattern = self._found(tuple(own for own in self._sections if applies(own, language)))
+        found = list(pattern.finditer(note))
         limits = [*(header.start() for header in found[1:]), len(note)]
         return Outline(
             [
-                _Placed(self._sections[_folded(header[1])], *header.span(), _end(note, header.end(), limit))
+                _Placed(sections[_folded(header[1])], *header.span(), _end(note, header.end(), limit))
                 for header, limit in zip(found, limits, strict=False)  # one limit, and no header, where there is none
             ]
         )
+
+    def _of_languages(self, languages: tuple[str, ...]) -> tuple[dict[str, Section], re.Pattern[str]]:
+        sections = {header: section for language in languages for header, section in self._sections[language].items()}
+        longest_first = sorted(sections, key=len, reverse=True)
+        headers = "|".join(re.escape(header).replace(r"\ ", "[ \t]+") for header in longest_first) or "(?!)"
+        pattern = rf"^[ \t#*>]*+({headers})[ \t*]*(?::|(?=\r?$))"
+        return sections, re.compile(pattern, re.IGNORECASE | re.MULTILINE)
 
 
 def _end(note: str, begin: int, limit: int) -> int:

@@ -6,8 +6,13 @@ import re
 from collections.abc import Iterator
 
 # The end of a sentence; an empty line; a line that begins an item, or with a capital or a digit, as wrapped text rarely
-# does. "Dr." and the like are cut too early now and then, which costs a scope and never a mention.
-_END = re.compile(r"(?<![.!?])[.!?]+[\"'’”)\]]*\s+(?=[^\sa-z])|\r?\n[ \t]*(?:\r?\n|(?=[-*•–#]|[A-ZÁÉÍÓÚÑ¿¡\d]))")
+# does. "Dr." and the like are cut too early now and then, which costs a scope and never a mention; German "V. a." and
+# "Z. n.", behind which a noun with its capital always stands, are not.
+_GERMAN = r"(?<!\b[VZ]\. [an])(?<!\b[VZ]\.[an])"
+_END = re.compile(
+    rf"(?<![.!?]){_GERMAN}[.!?]+[\"'’”)\]]*\s+(?=[^\sa-z])"
+    r"|\r?\n[ \t]*(?:\r?\n|(?=[-*•–#]|[A-ZÀ-ÖØ-ÞŒ¿¡\d]))"
+)
 
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _PASSAGE = 4000  # characters at most: some 20 ms of reading

@@ -6,8 +6,10 @@ for ent in nlp("heart attack in 2019").ents:
     print(ent.kb_id_, ent._.linker.candidates)
 
 With `"detect": True` it finds the entities itself, and `doc._.linker` is the annotated note, with assertions and
-sections. A pipeline is saved with what its bundle is called and with its digest, never with the bundle itself; it
-answers with that bundle alone from then on. Entities of more than 1,024 characters are left as they are.
+sections as the rules of the pipeline's language read them; under "xx" the language of each doc is detected.
+
+A pipeline is saved with what its bundle is called and with its digest, never with the bundle itself; it answers with
+that bundle alone from then on. Entities of more than 1,024 characters are left as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from linker.client import TLS, LinkerClient, Settings, WrongBundle
 from linker.documents import annotated_mention_message, annotated_note
 from linker.errors import BundleMismatch, InvalidInput
 from linker.limits import MAX_CONTEXT_LENGTH, MAX_MENTION_LENGTH
-from linker.notes import AnnotatedNote
+from linker.notes import AnnotatedNote, Note
 from linker.offsets import Offsets, OffsetUnit
 from linker.options import Options
 from linker.records import ConceptFilter, Link, Mention, RerankMode
@@ -42,6 +44,7 @@ LABEL = "MENTION"  # of entities that were found here
 NIL = "NIL"  # as spaCy's own entity_linker has it
 WINDOW = 200  # characters of context on each side where there are no sentences
 TOKEN = "LINKER_TOKEN"  # noqa: S105 - where it is, not what it is
+_ANY = ("", "xx")  # what a doc of no language in particular says
 _FILE = "linker.json"
 _ANSWER = "linker_answer"
 
@@ -52,7 +55,7 @@ class Engine(Protocol):
     def link(self, mentions: Iterable[Mention | str], options: Options) -> list[Link]:
         """One link for each mention, in order."""
 
-    def annotate(self, notes: Sequence[str], options: Options) -> list[AnnotatedNote]:
+    def annotate(self, notes: Sequence[Note | str], options: Options) -> list[AnnotatedNote]:
         """Each note with its mentions, in order."""
 
 
@@ -123,7 +126,8 @@ class LinkerComponent:
             raise BundleMismatch(f"{self._source.server}: {error}") from error
 
     def _find(self, docs: Sequence[Doc]) -> None:
-        for doc, note in zip(docs, self._opened().annotate([doc.text for doc in docs], self._options), strict=True):
+        notes = [Note(doc.text, language="" if doc.lang_ in _ANY else doc.lang_) for doc in docs]
+        for doc, note in zip(docs, self._opened().annotate(notes, self._options), strict=True):
             _write_note(doc, note)
 
     def _link_entities(self, docs: Sequence[Doc]) -> None:
@@ -207,7 +211,8 @@ def _write_note(doc: Doc, note: AnnotatedNote) -> None:
     """The note, and its mentions of one piece as entities; the longest, where some overlap as tokens."""
     offsets = Offsets(note.text, OffsetUnit.CODE_POINTS)
     mentions = [annotated_mention_message(mention, offsets) for mention in note.mentions]
-    doc._.set(_ANSWER, Annotation(mentions=mentions).SerializeToString())
+    answer = Annotation(mentions=mentions, language=note.language, without_rules=note.without_rules)
+    doc._.set(_ANSWER, answer.SerializeToString())
     links: dict[tuple[int, int], Link] = {}
     spans = []
     for mention in note.mentions:

@@ -6,6 +6,8 @@ parallel names translate begins as the average of its translations in the base's
 dictionary (Minixhofer et al. 2022): the encoder then reads it as it reads them, word by word, before any training.
 Every other piece begins as the average of the base's pieces that spelled it. What would change the spelling of the
 base's own language is left out, so that it is embedded as before.
+
+    python -m training.extension BASE --names translated.tsv --lang es --lang fr --out extended
 """
 
 from __future__ import annotations
@@ -14,23 +16,30 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 from safetensors import safe_open
 from safetensors.torch import save
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from linker.errors import InvalidInput
+from linker.console import stderr
+from linker.errors import InvalidInput, LinkerError
 from linker.publishing import publish
+from linker.surface import normalise
 from training.checkpoint import CONFIG, TOKENIZER, WEIGHTS, CheckpointError, check_folder, read_object, read_tokenizer
+from training.dictionary import Entry, Ontology, read_entries
+from training.pairs import speaks
 from training.translation import translations
 from training.vocabulary import copy_settings, write_json
 
 _WORD_TABLE = "word_embeddings.weight"
 _HEAD = "predictions."  # the masked-word head of some checkpoints, which no encoder uses
 _ROUNDS = 8
+_BESIDE = 3  # names of the pivot that a name is translated by, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +95,31 @@ def extend(
         pieces=after,
         translated=translated,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabularies:
+    """What a vocabulary is learned from, all of it normalised.
+
+    texts: names in the new languages. parallel: pairs of one of them and a name of the same concept in the pivot. kept:
+    the names in the pivot.
+    """
+
+    texts: list[str]
+    parallel: list[tuple[str, str]]
+    kept: list[str]
+
+
+def vocabularies(entries: Iterable[Entry], languages: Sequence[str], pivot: str) -> Vocabularies:
+    """What the names of `entries` say in `languages` and in the pivot. pivot: "" where there is none."""
+    read = Vocabularies([], [], [])
+    for entry in entries:
+        forms = [normalise(name.name) for name in entry.names if speaks(name.language, languages)]
+        others = [normalise(name.name) for name in entry.names if pivot and speaks(name.language, (pivot,))]
+        read.texts.extend(forms)
+        read.parallel.extend(product(forms, others[:_BESIDE]))
+        read.kept.extend(others)
+    return read
 
 
 def is_wordpiece(base: Path) -> bool:
@@ -215,3 +249,29 @@ class _Beginning:
         """The average of the pieces that spell it."""
         ids = [self._speller.vocabulary[piece] for piece in self._speller.pieces(word)]
         return self._table[ids].mean(dim=0)
+
+
+def main(
+    base: Annotated[Path, typer.Argument(help="Model folder with model.safetensors and a WordPiece tokenizer.json.")],
+    names: Annotated[list[Path], typer.Option(help="What `linker build` reads, with names in the languages.")],
+    lang: Annotated[list[str], typer.Option(help="BCP-47 tag of a language to learn; give it several times.")],
+    out: Annotated[Path, typer.Option(help="The folder to write: a new or an empty one.")],
+    pivot: Annotated[str, typer.Option(help="BCP-47 tag of the language that the base knows.")] = "en",
+    size: Annotated[int, typer.Option(min=1, help="How many tokens to add at most.")] = 16_000,
+) -> None:
+    """Extend the vocabulary of BASE by that of the names in other languages."""
+    try:
+        read = vocabularies(read_entries([Ontology(path=str(path)) for path in names]).values(), lang, pivot)
+        extended = extend(base, out, read.texts, size=size, parallel=read.parallel, kept=read.kept)
+    except LinkerError as error:
+        stderr.print(f"error: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    stderr.print(
+        f"{out}: {extended.tokens - extended.tokens_before:,} tokens more, {extended.translated:,} of them begin as "
+        f"their translations; pieces a word: {extended.pieces_before:.2f} before, {extended.pieces:.2f} now",
+        soft_wrap=True,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -8,13 +8,17 @@ English names; a code counts as exact where its release says so. Of the FDA's li
 that MeSH names too: it knows what drugs are called in shops, laboratories and other countries. `mesh-substances.tsv` is
 the other side of that: the MeSH descriptors that UNII names too. `mesh-diseases.tsv` are those of diseases and mental
 disorders, an open dictionary for gold mentions that name MeSH.
+
+`hpo-translated.tsv` and `doid-translated.tsv` have names in other languages beside the English ones, to align by. They
+hold no concept of HPO that is held out, and none that shares a name with one: on those it is measured how well names
+are found across languages (`benchmarks/translations.py`).
 """
 
 from __future__ import annotations
 
 import csv
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,6 +33,10 @@ _LONGEST = 100  # characters; longer names are systematic ones of chemicals, whi
 _CROSSWALKS = {"SCTID": "SNOMED", "mesh": "MESH", "Orphanet": "ORPHA", "NCIT": "NCIT", "DOID": "DOID"}
 _DISEASES = ("MeSHTree:C", "MeSHTree:F03")  # trees of diseases and of mental disorders
 _TAGS = ("disorder", "finding", "body structure", "procedure", "situation", "substance", "morphologic abnormality")
+
+LANGUAGES = ("es", "fr", "de", "nl", "pt")  # of HPO's translations, those of which there is enough
+HELD_OUT = Path(__file__).parent / "recipes" / "held-out.txt"
+_LONGEST_TRANSLATED = 120
 
 Row = tuple[str, str, str, str]  # concept id, name, language, codes
 
@@ -52,9 +60,14 @@ SOURCES = {
 }
 
 
+def held_out() -> frozenset[str]:
+    """The concepts of HPO that no translated name is learned of."""
+    return frozenset(HELD_OUT.read_text(encoding="utf-8").split())
+
+
 def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
-    """Write a TSV for each of `SOURCES`, `unii.tsv`, `mesh-substances.tsv` and `mesh-diseases.tsv` into `out`; how many
-    names each has.
+    """Write a TSV for each of `SOURCES`, `unii.tsv`, `mesh-substances.tsv`, `mesh-diseases.tsv` and the translated ones
+    into `out`; how many names each has.
 
     Raises OSError.
     """
@@ -66,6 +79,15 @@ def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
     tables["mesh-substances"] = [row for row in tables["mesh"] if row[0] in shared and not _is_code(row[1])]
     diseases = {row[0] for row in _read(folder / "mesh2024_en.xrefs.tsv.xz") if row[1].startswith(_DISEASES)}
     tables["mesh-diseases"] = [row for row in tables["mesh"] if row[0] in diseases]
+    # The synonyms of HPO's translations are mostly English still, or mined from a corpus, but for the German ones.
+    hpo = list(_translated(folder / "hpo_multilingual.names.tsv.xz", with_synonyms=("en", "de")))
+    doid = list(_translated(folder / "doid_en_es.names.tsv.xz", with_synonyms=("en", "es")))
+    without = held_out()
+    hidden = {normalise(name) for concept_id, name, *_ in hpo if concept_id in without}
+    tables["hpo-translated"] = list(_informative(hpo, hidden))
+    informative = list(_informative(doid, hidden))
+    spanish = {concept_id for concept_id, _, language, _ in informative if language == "es"}
+    tables["doid-translated"] = [row for row in informative if row[0] in spanish]
     for name, rows in tables.items():
         with (out / f"{name}.tsv").open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
@@ -112,6 +134,25 @@ def _rows(folder: Path, table: Table) -> Iterator[Row]:
             if language == "en" and key[1] and key not in seen and len(spelled) <= _LONGEST:
                 seen.add(key)
                 yield concept_id, spelled.strip().replace("\t", " "), "en", "|".join(codes.pop(concept_id, ()))
+
+
+def _translated(path: Path, with_synonyms: tuple[str, ...]) -> Iterator[Row]:
+    """Names in English and `LANGUAGES`: the preferred ones, and in some languages the others."""
+    for concept_id, language, name, kind, *_ in _read(path):
+        if language in with_synonyms or (language in LANGUAGES and kind == "PT"):
+            yield concept_id, name.strip().replace("\t", " "), language, ""
+
+
+def _informative(rows: Iterable[Row], hidden: set[str]) -> Iterator[Row]:
+    """Names that say something new of their concept, of concepts without a name among `hidden`."""
+    concepts: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        concept_id, name, language, _ = row
+        if (form := normalise(name)) and len(name) <= _LONGEST_TRANSLATED:
+            concepts.setdefault(concept_id, {}).setdefault((language, form), row)
+    for names in concepts.values():
+        if hidden.isdisjoint(form for _, form in names):
+            yield from (row for (tag, form), row in names.items() if tag == "en" or ("en", form) not in names)
 
 
 def _without_tag(name: str) -> str:

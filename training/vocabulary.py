@@ -40,6 +40,7 @@ _SETTINGS = "tokenizer_config.json"
 _COPIED = (
     "config_sentence_transformers.json",
     "modules.json",
+    "reranker.json",
     "sentence_bert_config.json",
     "special_tokens_map.json",
     "LICENSE",
@@ -154,7 +155,7 @@ def _write(base: Path, folder: Path, tokenizer: dict[str, Any], kept: Sequence[i
 
 
 def copy_settings(base: Path, folder: Path) -> None:
-    """Copy what does not depend on the vocabulary: modules of sentence-transformers, licences."""
+    """Copy what does not depend on the vocabulary: modules of sentence-transformers, a reranker's weight, licences."""
     for path in sorted(base.iterdir()):
         if path.is_file() and path.name in _COPIED:
             shutil.copyfile(path, folder / path.name)

@@ -121,7 +121,7 @@ class _Engine:
             worker.end()
 
     def run(self) -> Iterator[Written]:
-        while not self._is_exhausted or any(worker.at for worker in self._workers):
+        while not self._is_exhausted or self._again or any(worker.at for worker in self._workers):
             busy = [worker for worker in self._workers if worker.at or not worker.is_ready]
             for pipe in wait([worker.pipe for worker in busy]):
                 worker = next(worker for worker in busy if worker.pipe is pipe)

@@ -30,6 +30,7 @@ def write_report(out: Path, outcome: Outcome) -> None:
     sections = [
         _figures(outcome),
         _errors(outcome.summary),
+        _languages(outcome.summary),
         _concepts(outcome.summary),
         _mentions(outcome.summary),
         _confidence(outcome.summary),
@@ -69,6 +70,12 @@ def _figures(outcome: Outcome) -> Section:
 def _errors(summary: Summary) -> Section:
     rows = tuple((kind, _of(count, summary.notes)) for kind, count in summary.errors.most_common())
     return Section("Errors", ("error", "notes"), rows)
+
+
+def _languages(summary: Summary) -> Section:
+    note = '"und": too short to tell, or in doubt; read by the rules of all languages.'
+    rows = tuple((language, _of(count, summary.notes)) for language, count in summary.languages.most_common())
+    return Section("Languages", ("language", "notes"), rows, note if "und" in summary.languages else "")
 
 
 def _concepts(summary: Summary) -> Section:

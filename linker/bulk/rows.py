@@ -17,6 +17,7 @@ from linker.identifiers import split_curie
 from linker.offsets import Offsets, OffsetUnit
 
 NOTE_ID, TEXT, ERROR, ELAPSED, MENTIONS = "note_id", "text", "error", "elapsed_ms", "mentions"
+LANGUAGE, WITHOUT_RULES = "language", "without_rules"  # as of `linker.notes.AnnotatedNote`; null beside an error
 
 _BATCH_ROWS, _BATCH_BYTES = 256, 1 << 22
 
@@ -56,6 +57,7 @@ class RowError(StrEnum):
     NO_TEXT = "no_text"  # null
     NOT_UTF8 = "not_utf8"
     TOO_LONG = "too_long"  # over `linker.annotation.MAX_NOTE_LENGTH` characters
+    BAD_LANGUAGE = "bad_language"  # what its column says is no language tag
     MALFORMED = "malformed"  # the line or row is not what its format says
     NOT_A_NOTE = "not_a_note"  # a FHIR resource that is neither a DocumentReference nor a Bundle
     ENTERED_IN_ERROR = "entered_in_error"  # says its status in FHIR
@@ -90,10 +92,11 @@ def batches_of(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa
 
 
 def output_schema(notes: pa.Schema, *, keep_text: bool = False) -> pa.Schema:
-    """Of the coded notes that are made of notes of this schema."""
-    replaced = {NOTE_ID, ERROR} if keep_text else {NOTE_ID, TEXT, ERROR}
+    """Of the coded notes that are made of notes of this schema. A kept column `language` becomes that of the output."""
+    replaced = {NOTE_ID, ERROR, LANGUAGE} | (set() if keep_text else {TEXT})
     kept = [field for field in notes if field.name not in replaced]
-    computed = [(ERROR, pa.string()), (ELAPSED, pa.float32()), (MENTIONS, pa.list_(MENTION))]
+    read = [(LANGUAGE, pa.string()), (WITHOUT_RULES, pa.bool_())]
+    computed = [(ERROR, pa.string()), *read, (ELAPSED, pa.float32()), (MENTIONS, pa.list_(MENTION))]
     return pa.schema([(NOTE_ID, pa.string()), *kept, *computed])
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linker.bulk.rows import ELAPSED, ERROR, MENTIONS, NOTE_ID
+from linker.bulk.rows import ELAPSED, ERROR, LANGUAGE, MENTIONS, NOTE_ID, WITHOUT_RULES
 
 BINS = 20  # of confidence, from 0 to 1
 SLOWEST = 10  # notes kept
@@ -23,7 +23,7 @@ class Summary:
 
     concepts, names: mentions and preferred name of each concept id. nil: mentions by their reason. assertions: mentions
     by what is said of them, "" where nothing is. confidence: mentions in each of `BINS` bins. slowest: milliseconds and
-    id. busy_s: seconds that one worker took.
+    id. languages: notes by their language, and by whether there are rules for it. busy_s: seconds that one worker took.
     """
 
     notes: int = 0
@@ -33,6 +33,7 @@ class Summary:
     names: dict[str, str] = field(default_factory=dict)
     nil: Counter[str] = field(default_factory=Counter)
     assertions: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
     confidence: tuple[int, ...] = (0,) * BINS
     slowest: tuple[tuple[float, str], ...] = ()
     busy_s: float = 0.0
@@ -46,6 +47,7 @@ class Summary:
             names=self.names | other.names,
             nil=self.nil + other.nil,
             assertions=self.assertions + other.assertions,
+            languages=self.languages + other.languages,
             confidence=tuple(map(sum, zip(self.confidence, other.confidence, strict=True))),
             slowest=tuple(heapq.nlargest(SLOWEST, self.slowest + other.slowest)),
             busy_s=self.busy_s + other.busy_s,
@@ -67,6 +69,7 @@ class Summary:
             names={i: name for i, name in zip(ids, names, strict=True) if i is not None},
             nil=_counted(_values(mentions, "nil_reason")),
             assertions=_counted(said),
+            languages=Counter(_languages(notes)),
             confidence=tuple(bins[position] for position in range(BINS)),
             slowest=tuple(heapq.nlargest(SLOWEST, ((round(ms, 1), note_id or "") for ms, note_id in times))),
             busy_s=busy_s,
@@ -79,9 +82,16 @@ class Summary:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:
         """What `to_dict` gave, also after a way through JSON."""
-        counters = {name: Counter(values[name]) for name in ("errors", "concepts", "nil", "assertions")}
+        counters = {name: Counter(values[name]) for name in ("errors", "concepts", "nil", "assertions", "languages")}
         slowest = tuple((ms, note_id) for ms, note_id in values["slowest"])
         return cls(**{**values, **counters, "confidence": tuple(values["confidence"]), "slowest": slowest})
+
+
+def _languages(notes: pa.RecordBatch) -> Iterator[str]:
+    columns = (notes.column(name).to_pylist() for name in (LANGUAGE, WITHOUT_RULES))
+    for language, without_rules in zip(*columns, strict=True):
+        if language is not None:
+            yield f"{language}, without rules of assertion" if without_rules else language
 
 
 def _values(mentions: pa.StructArray, name: str) -> list[Any]:

@@ -10,15 +10,26 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from linker.annotation import AnnotatedNote, Annotator
+from linker.annotation import Annotator
 from linker.assertion import Triggers
 from linker.bundles import DEFAULT
-from linker.cli.shared import BundleOption, DisplayOption, LanguageOption, TypesOption, VocabularyOption
+from linker.cli.shared import (
+    BundleOption,
+    DisplayOption,
+    LanguageOption,
+    NoteLanguageOption,
+    RulesOption,
+    SectionsOption,
+    TypesOption,
+    VocabularyOption,
+    checked_note_language,
+)
 from linker.console import stderr, stdout
 from linker.detection.choice import Detect
 from linker.detection.tagger import OnnxTagger
 from linker.errors import InvalidInput
 from linker.jsonlines import annotated_line
+from linker.notes import AnnotatedNote, Note
 from linker.offsets import OffsetUnit
 from linker.options import Options
 from linker.pipeline import Linker
@@ -57,13 +68,9 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
         Path | None,
         typer.Option(metavar="DIR", help="A model of your own, as `linker export` wrote it, in place of ours."),
     ] = None,
-    sections: Annotated[
-        Path, typer.Option(metavar="TOML", help="Headers of sections, in place of those that are shipped.")
-    ] = SECTIONS,
-    rules: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="TOML", help="More triggers of assertion, beside the English and Spanish ones."),
-    ] = None,
+    sections: SectionsOption = None,
+    rules: RulesOption = None,
+    note_language: NoteLanguageOption = "",
 ) -> None:
     """Find the mentions in notes, and link each to its concept.
 
@@ -77,18 +84,19 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
 
     Mentions are names of the bundle, what a trained model takes for a mention and a concept fits, and short forms that
     the note defines. What the note says of a mention comes from its words (negated, uncertain, historical,
-    hypothetical, family) and its section. Notes are not altered: begin and
+    hypothetical, family), by the rules of its language, and its section. Notes are not altered: begin and
     end are their own, CRLF, tabs and emoji counted.
     """
     wanted = ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ()))
     options = Options(top_k=top_k, filter=wanted, rerank=rerank, display_language=display_language)
-    headers, triggers = Headers(sections), Triggers([*TRIGGERS, *(rules or [])])
+    headers, triggers = Headers(sections or SECTIONS), Triggers([*TRIGGERS, *(rules or [])])
+    stated = checked_note_language(note_language)
     texts = [(file, _read(file)) for file in files]
     tagger = OnnxTagger(detector, workers=os.cpu_count() or 1) if detector else None
     annotator = Annotator(Linker.open(bundle), detect=detect, tagger=tagger, headers=headers, triggers=triggers)
     notes = []
     for file, text in texts:
-        (note,) = annotator.annotate([text], options)
+        (note,) = annotator.annotate([Note(text, language=stated)], options)
         notes.append(note)
         if as_json:
             line = annotated_line(note, "stdin" if file == "-" else file, unit)
@@ -97,6 +105,10 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
             _show(note)
     if html is not None:
         _write_page(html, notes)
+    for tag in sorted({note.language for note in notes if note.without_rules}):
+        known = ", ".join(sorted(triggers.languages))
+        message = f"no rules of assertion for {tag}, only for {known}: write some, and give them with --rules"
+        stderr.print(Text(message), soft_wrap=True)
 
 
 def _read(file: str) -> str:

@@ -16,6 +16,7 @@ from linker.bulk.formats import SINKS, SOURCES, open_source
 from linker.bulk.job import Job, run
 from linker.bulk.report import FILE, Outcome
 from linker.bulk.review import CANDIDATES
+from linker.bulk.rows import LANGUAGE
 from linker.bulk.sink import Sink
 from linker.bulk.source import Columns, Source
 from linker.bulk.terms import TermsSink, TermsSource, open_terms
@@ -25,8 +26,12 @@ from linker.cli.shared import (
     BundleOption,
     DisplayOption,
     LanguageOption,
+    NoteLanguageOption,
+    RulesOption,
+    SectionsOption,
     TypesOption,
     VocabularyOption,
+    checked_note_language,
     open_terminology,
 )
 from linker.console import stderr
@@ -115,13 +120,18 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     rerank: Annotated[
         RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
     ] = RerankMode.AUTO,
-    sections: Annotated[
-        Path, typer.Option(metavar="TOML", help="Headers of sections, in place of those that are shipped.")
-    ] = SECTIONS,
-    rules: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="TOML", help="More triggers of assertion, beside the English and Spanish ones."),
-    ] = None,
+    sections: SectionsOption = None,
+    rules: RulesOption = None,
+    note_language: NoteLanguageOption = "",
+    language_column: Annotated[
+        str,
+        typer.Option(
+            "--note-language-column",
+            metavar="COLUMN",
+            help="Where the language of each note stands (BCP-47), which the output has, too; where it is empty,"
+            " --note-language says.",
+        ),
+    ] = "",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. Default: one for each core.", rich_help_panel=_RUNNING)
     ] = None,
@@ -158,9 +168,17 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         raise InvalidInput(f"expected one of {', '.join(SINKS)}, got {sink!r}", field="--to")
     if SINKS[sink].needs_text and unit is not OffsetUnit.CODE_POINTS:
         raise InvalidInput(f"expected {OffsetUnit.CODE_POINTS}, which is what {sink} counts", field="--offsets")
+    if terms and language_column:
+        raise InvalidInput(
+            "is of notes; terms are all in one language, --note-language", field="--note-language-column"
+        )
     if within := next((given for given in inputs if out.resolve().is_relative_to(Path(given).resolve())), None):
         raise InvalidInput(f"lies in the input {within}, and would be read as notes", field=f"--out {out}")
-    columns = Columns(note_id, text, tuple(dict.fromkeys(keep or ())))
+    kept = (*(keep or ()), *([language_column] if language_column else ()))
+    if LANGUAGE in kept and language_column != LANGUAGE:
+        message = f"is a column of the output; --note-language-column {LANGUAGE} reads it as what it says"
+        raise InvalidInput(message, field=f"--keep {LANGUAGE}")
+    columns = Columns(note_id, text, tuple(dict.fromkeys(kept)))
     options = Options(
         top_k=CANDIDATES if terms else 1,
         filter=ConceptFilter(frozenset(semantic_type or ()), frozenset(vocabulary or ()), frozenset(language or ())),
@@ -171,6 +189,7 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         display_language=display_language,
     )
     options.check()
+    sections = sections or SECTIONS
     Headers(sections), Triggers([*TRIGGERS, *(rules or [])])
     reading: Source
     writing: Sink
@@ -182,7 +201,16 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     where = str(bundle_path(bundle).absolute())
     job = Job(
         source=reading,
-        annotate=BatchAnnotator(where, options, sections, tuple(rules or ()), unit, is_terms=terms),
+        annotate=BatchAnnotator(
+            where,
+            options,
+            sections,
+            tuple(rules or ()),
+            unit,
+            is_terms=terms,
+            language=checked_note_language(note_language),
+            language_column=language_column,
+        ),
         sink=writing,
         out=out,
         workers=workers or _cores(),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from linker.bundles import DEFAULT, bundle_path
+from linker.cli.shared import RulesOption, SectionsOption
 from linker.errors import InvalidInput
 
 if TYPE_CHECKING:  # gRPC takes a third of a second to import, which the other commands do not need
@@ -52,6 +53,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
     workers: Annotated[
         int | None, typer.Option(min=1, help="Batches linked side by side. Default: one a core.")
     ] = None,
+    sections: SectionsOption = None,
+    rules: RulesOption = None,
     tls_cert: Annotated[
         Path | None,
         _file(
@@ -109,7 +112,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
     """Serve a bundle over gRPC, until SIGTERM or Ctrl-C.
 
     Prints one line to standard output when it is ready. Logs go to standard error and hold no text of any request.
-    Each option can also be set as LINKER_HOST, LINKER_PORT and so on.
+    Each option can also be set as LINKER_HOST, LINKER_PORT and so on. Notes are read by --sections and --rules as
+    `linker annotate` reads them.
     """
     # gRPC's core writes to standard error by itself, and what it quotes is beyond the reach of our log rules.
     os.environ["GRPC_VERBOSITY"] = "NONE"
@@ -124,6 +128,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
         "port": port,
         "admin_port": admin_port,
         "workers": workers,
+        "sections": sections,
+        "rules": rules or None,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "tls_client_ca": tls_client_ca,

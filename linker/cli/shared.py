@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from linker.bundles import bundle_path
+from linker.errors import InvalidInput
+from linker.language import EXPECTED, is_tag
 from linker.manifest import read_manifest, verify
 from linker.records import Code
 from linker.terminology import Terminology
@@ -44,6 +47,28 @@ DisplayOption = Annotated[
         "--display-language", metavar="TAG", help="Show preferred names in this language, where a concept has one."
     ),
 ]
+NoteLanguageOption = Annotated[
+    str,
+    typer.Option(
+        "--note-language",
+        metavar="TAG",
+        help="Language that the notes are in (BCP-47: es, es-MX), by whose rules they are read; und: by those of all."
+        " Default: detected, for each note.",
+    ),
+]
+SectionsOption = Annotated[
+    Path | None,
+    typer.Option("--sections", metavar="TOML", help="Headers of sections, in place of those that are shipped."),
+]
+RulesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rules",
+        metavar="TOML",
+        help="More triggers of assertion, for notes in the language that the file says, beside those that are shipped"
+        " (de, en, es, fr). May be given again.",
+    ),
+]
 
 
 def open_terminology(bundle: str) -> Terminology:
@@ -51,6 +76,13 @@ def open_terminology(bundle: str) -> Terminology:
     path = bundle_path(bundle)
     verify(path, read_manifest(path)[0])
     return Terminology(path)
+
+
+def checked_note_language(tag: str) -> str:
+    """The tag, which may be "". Raises `InvalidInput`."""
+    if tag and not is_tag(tag):
+        raise InvalidInput(EXPECTED, field=f"--note-language {tag}")
+    return tag
 
 
 def told_code(code: Code) -> str:

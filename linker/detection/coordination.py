@@ -17,7 +17,9 @@ from linker.detection.detector import Span
 from linker.detection.forms import Forms
 from linker.detection.words import Word
 
-_CONJUNCTIONS = frozenset({"and", "or", "nor", "y", "e", "o", "u", "ni"})  # English and Spanish
+_CONJUNCTIONS = frozenset(  # English, Spanish, French, German
+    {"and", "or", "nor", "y", "e", "o", "u", "ni", "et", "ou", "und", "oder", "sowie"}
+)
 _COMMA = re.compile(r"\s*([,/])\s*")
 _LABEL = re.compile(r"[a-z]|\d{1,2}[a-z]?|[ivx]+")
 _LEFT = 4  # words of L and X at most

@@ -21,11 +21,12 @@ class GivenDetector:
             raise InvalidInput(f"expected the spans of {len(notes)} notes, got {len(self._spans)}", field="spans")
         for position, (note, spans) in enumerate(zip(notes, self._spans, strict=True)):
             for place, span in enumerate(spans):
-                _check(span, len(note), f"spans[{position}][{place}]")
+                check_span(span, len(note), f"spans[{position}][{place}]")
         return [list(spans) for spans in self._spans]
 
 
-def _check(span: Span, length: int, field: str) -> None:
+def check_span(span: Span, length: int, field: str) -> None:
+    """Raises `InvalidInput` naming `field` where a span does not lie in a note of so many code points."""
     past = 0
     for begin, end in span.pieces:
         if not past <= begin < end <= length:

@@ -10,6 +10,7 @@ import asyncio
 
 from linker import limits
 from linker.annotation import Annotator
+from linker.notes import Note
 from linker.records import RerankMode
 from linker.requests import AnnotateRequest, Document
 from linker.server.batching import Batcher
@@ -47,14 +48,13 @@ class Annotation:
     async def _result(self, document: Document) -> linking.DocumentResult:
         result = linking.DocumentResult(document_id=document.document_id)
         try:
-            result.annotation.mentions.extend(await self._mentions(document))
-            result.annotation.SetInParent()
+            result.annotation.CopyFrom(await self._annotation(document.note))
         except LinkingFailed as error:
             result.error.ParseFromString(status_of(error, "document failed"))
         return result
 
-    async def _mentions(self, document: Document) -> list[linking.AnnotatedMention]:
-        parts = self._annotator.parts(document.text, document.spans)
+    async def _annotation(self, note: Note) -> linking.Annotation:
+        parts = self._annotator.parts(note)
         costs = [part_cost(part.end - part.begin) for part in parts]
         of_parts = await self._batcher.run(self._find, parts, costs, self._admission)
         found = [mention for of_part in of_parts for mention in of_part]
@@ -63,6 +63,8 @@ class Annotation:
             message = f"there are more than {limits.MAX_FOUND:,} mentions in these documents"
             raise ResponseTooLarge(f"{message}; send fewer or shorter ones at a time")
         costs = found_costs((mention.reading for mention in found), reranked=self._reranked)
-        text = Text(document.text, self._request.unit)
+        text = Text(note.text, self._request.unit)
         linked = await self._batcher.run(self._link, [(mention, text) for mention in found], costs, self._admission)
-        return [mention for mention in linked if mention is not None]
+        mentions = [mention for mention in linked if mention is not None]
+        whole = parts[0].note
+        return linking.Annotation(mentions=mentions, language=whole.language, without_rules=whole.without_rules)

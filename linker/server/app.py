@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,8 +26,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
+from linker.assertion import Triggers
 from linker.errors import InvalidInput
 from linker.limits import MAX_MESSAGE_BYTES
+from linker.rules import TRIGGERS
+from linker.sections import Headers
 from linker.server.access import Access
 from linker.server.admin import AdminServicer
 from linker.server.batching import Batcher
@@ -40,6 +44,7 @@ from linker.server.lookups import Lookups
 from linker.server.reading import TerminologyServicer
 from linker.server.settings import LOOPBACK, Settings
 from linker.server.shield import Shield
+from linker.server.snapshot import Snapshot
 from linker.server.telemetry import Telemetry
 from linker.server.tls import Certificates
 from linker.server.tokens import Tokens
@@ -76,10 +81,19 @@ class Server:
     """One server in one event loop. `bind`, then `open`; `drain` ends its work, and `stop` all of it."""
 
     def __init__(self, settings: Settings, bundles: Mapping[str, Path]) -> None:
-        """bundles: by the names that calls choose them by; the first is the default."""
+        """bundles: by the names that calls choose them by; the first is the default.
+
+        Raises `InvalidInput` where a file of rules is not as it should be.
+        """
         self.settings = settings
         self.telemetry = Telemetry(settings)
-        self.bundles = Bundles(bundles, tell=self.telemetry.metrics.show_bundles, cached=settings.cached_mentions)
+        opener = partial(
+            Snapshot.open,
+            cached=settings.cached_mentions,
+            headers=Headers(settings.sections),
+            triggers=Triggers([*TRIGGERS, *settings.rules]),
+        )
+        self.bundles = Bundles(bundles, opener=opener, tell=self.telemetry.metrics.show_bundles)
         self.batcher = Batcher(
             workers=settings.workers,
             max_batch=settings.max_batch_tokens,

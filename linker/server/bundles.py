@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from linker.errors import BundleError, InvalidInput
-from linker.pipeline import CACHED
 from linker.server.calls import current_call
 from linker.server.errors import NotFit, NotReady, WrongBundle
 from linker.server.logs import log, log_problem
@@ -51,11 +50,11 @@ class Bundles:
         self,
         paths: Mapping[str, Path],
         *,
-        cached: int = CACHED,
+        opener: Callable[..., Snapshot] = Snapshot.open,
         tell: Callable[[Sequence[tuple[str, str]]], object] = len,
     ) -> None:
-        """cached: mentions that each linker remembers. tell: is given name and digest of each bundle on a change."""
-        self._cached = cached
+        """opener: `Snapshot.open` with its options. tell: is given name and digest of each bundle on a change."""
+        self._opener = opener
         self._tell = tell
         self._served = {name: Served(name, path) for name, path in paths.items()}
         self._reloader = ThreadPoolExecutor(
@@ -150,7 +149,12 @@ class Bundles:
         self._announce()
 
     async def _opened(self, served: Served, thread: ThreadPoolExecutor | None = None) -> Snapshot:
-        return await asyncio.get_running_loop().run_in_executor(thread, _open, served.path, served.name, self._cached)
+        return await asyncio.get_running_loop().run_in_executor(thread, self._open, served)
+
+    def _open(self, served: Served) -> Snapshot:
+        snapshot = self._opener(served.path, name=served.name)
+        snapshot.try_out()
+        return snapshot
 
     def _tell_digests(self) -> None:
         self._tell([(served.name, served.snapshot.digest) for served in self.all if served.snapshot])
@@ -171,9 +175,3 @@ def _settle() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-
-
-def _open(path: Path, name: str, cached: int) -> Snapshot:
-    snapshot = Snapshot.open(path, name=name, cached=cached)
-    snapshot.try_out()
-    return snapshot

@@ -7,12 +7,14 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from linker.errors import InvalidInput
 from linker.pipeline import CACHED
+from linker.rules import SECTIONS
 
 LOOPBACK = "127.0.0.1"
 
@@ -32,7 +34,8 @@ class Settings(BaseSettings):
     insecure: serve without TLS beyond this machine. grace_s: how long calls may take to end once a stop is asked for.
     tls_cert, tls_key: PEM files, the certificate with its chain; tls_client_ca: clients have to show a certificate
     that one of these authorities signed. tokens: see `linker.server.tokens`. audit_log: see `linker.server.audit`.
-    metrics_port: None serves no metrics. core_dumps: allow them although they hold clinical text.
+    sections, rules: by which notes are read, see `linker.sections` and `linker.assertion`; rules are beside those that
+    are shipped. metrics_port: None serves no metrics. core_dumps: allow them although they hold clinical text.
     max_metadata_bytes: headers of a call; max_concurrent_streams: calls of one connection; max_connections: of
     a port; one more is closed at once.
     max_queued_tokens, max_batch_tokens: see `linker.server.batching`; max_in_flight_batches: of one stream.
@@ -54,6 +57,8 @@ class Settings(BaseSettings):
     tls_client_ca: Path | None = None
     tokens: Path | None = None
     audit_log: Path | None = None
+    sections: Path = SECTIONS
+    rules: Annotated[tuple[Path, ...], NoDecode] = ()
     metrics_host: str = LOOPBACK
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     tracing: bool = False
@@ -71,6 +76,12 @@ class Settings(BaseSettings):
     max_concurrent_streams: int = Field(default=256, ge=1)
     max_connections: int = Field(default=1024, ge=1)
     grace_s: float = Field(default=20.0, ge=0)
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Of a variable: several files as PATH has folders."""
+        return value.split(os.pathsep) if isinstance(value, str) else value
 
     @property
     def authenticates(self) -> bool:

@@ -7,10 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from linker.annotation import Annotator
+from linker.assertion import Triggers
 from linker.errors import BundleError
 from linker.options import Options
 from linker.pipeline import CACHED, Linker
 from linker.records import RerankMode
+from linker.sections import Headers
 from linker.surface import normalise
 from linker.terminology import Terminology
 from linker.v1.common_pb2 import Provenance
@@ -27,14 +29,25 @@ class Snapshot:
     provenance: Provenance
 
     @classmethod
-    def open(cls, path: Path, *, name: str = "", cached: int = CACHED) -> Snapshot:
+    def open(
+        cls,
+        path: Path,
+        *,
+        name: str = "",
+        cached: int = CACHED,
+        headers: Headers | None = None,
+        triggers: Triggers | None = None,
+    ) -> Snapshot:
         """Verify and open the bundle at `path`, to be served as `name`, its linker remembering `cached` mentions.
+
+        headers, triggers: by which notes are read, in place of those that are shipped.
 
         Raises `BundleError` and its kinds.
         """
         # One worker: batches run side by side, so a batch has no need of threads of its own.
         linker = Linker.open(path, workers=1, cached=cached)
-        return cls(Annotator(linker), provenance_message(linker.bundle, version("medlinker"), name=name))
+        annotator = Annotator(linker, headers=headers, triggers=triggers)
+        return cls(annotator, provenance_message(linker.bundle, version("medlinker"), name=name))
 
     @property
     def linker(self) -> Linker:

@@ -209,14 +209,16 @@ class GivenSpans(_message.Message):
     def __init__(self, spans: _Optional[_Iterable[_Union[MentionSpan, _Mapping]]] = ...) -> None: ...
 
 class Document(_message.Message):
-    __slots__ = ("document_id", "text", "given")
+    __slots__ = ("document_id", "text", "given", "language")
     DOCUMENT_ID_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     GIVEN_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     document_id: str
     text: str
     given: GivenSpans
-    def __init__(self, document_id: _Optional[str] = ..., text: _Optional[str] = ..., given: _Optional[_Union[GivenSpans, _Mapping]] = ...) -> None: ...
+    language: str
+    def __init__(self, document_id: _Optional[str] = ..., text: _Optional[str] = ..., given: _Optional[_Union[GivenSpans, _Mapping]] = ..., language: _Optional[str] = ...) -> None: ...
 
 class AnnotateDocumentsRequest(_message.Message):
     __slots__ = ("documents", "options", "offset_unit")
@@ -241,10 +243,14 @@ class AnnotatedMention(_message.Message):
     def __init__(self, link: _Optional[_Union[LinkResult, _Mapping]] = ..., pieces: _Optional[_Iterable[_Union[TextSpan, _Mapping]]] = ..., assertions: _Optional[_Iterable[_Union[Assertion, str]]] = ..., section: _Optional[str] = ...) -> None: ...
 
 class Annotation(_message.Message):
-    __slots__ = ("mentions",)
+    __slots__ = ("mentions", "language", "without_rules")
     MENTIONS_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_RULES_FIELD_NUMBER: _ClassVar[int]
     mentions: _containers.RepeatedCompositeFieldContainer[AnnotatedMention]
-    def __init__(self, mentions: _Optional[_Iterable[_Union[AnnotatedMention, _Mapping]]] = ...) -> None: ...
+    language: str
+    without_rules: bool
+    def __init__(self, mentions: _Optional[_Iterable[_Union[AnnotatedMention, _Mapping]]] = ..., language: _Optional[str] = ..., without_rules: bool = ...) -> None: ...
 
 class DocumentResult(_message.Message):
     __slots__ = ("document_id", "annotation", "error")

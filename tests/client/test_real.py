@@ -68,7 +68,13 @@ def test_the_same_answers_as_the_library(drive: Drive, address: str, linker: Lin
     assert all(batch.timing.total_s > 0 for batch in batches)
 
 
-NOTES = ["FH: no MI \U0001f600.\n\nPossible type 2 diabetes mellitus (TD), TD.", "", "asma"] * 7
+NOTES = [
+    "FH: no MI \U0001f600.\n\nPossible type 2 diabetes mellitus (TD), TD.",
+    "",
+    "asma",
+    Note("Los problemas son asma y MI.", language="es-MX"),
+    Note("No asthma", language="pt"),
+] * 7
 
 
 def without_rows_of(notes: list[AnnotatedNote]) -> list[AnnotatedNote]:
@@ -102,6 +108,7 @@ def test_mentions_of_a_note_that_are_known(drive: Drive, address: str, linker: L
     ("note", "said"),
     [
         ("a" * 1_000_001, r"notes\[1\]: expected at most 1,000,000 characters, got 1,000,001; split it"),
+        (Note("abc", language="spanish"), r"notes\[1\]\.language: expected a language tag"),
         (Note("abc", (Span(((2, 9),)),)), r"notes\[1\]\.given\.spans\[0\]\.pieces\[0\]: expected 0 <= begin"),
         ("\ud800", r"notes\[1\]: expected Unicode"),
     ],

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from linker import ConceptFilter, InvalidInput, Linker, Options
 from linker.annotation import AnnotatedNote, Annotator
+from linker.assertion import Triggers
 from linker.detection.detector import Span
 from linker.detection.given import GivenDetector
 from linker.jsonlines import annotated_line
+from linker.notes import Note
 from linker.offsets import Offsets, OffsetUnit
 from linker.records import Assertion
 from linker.rendering import coloured, page, pieces
+from linker.rules import TRIGGERS
 
 NOTE = (
     "PMH: asthma\r\nHPI:\tno chest pain \U0001f600, possible heart attack. Type 2 diabetes mellitus (TD).\r\n"
@@ -28,6 +31,9 @@ NOTE = (
 @pytest.fixture(scope="module")
 def annotator(linker: Linker) -> Annotator:
     return Annotator(linker)
+
+
+SPANISH = "Paciente con MI. Los problemas son asthma y dolor.\nAF: asthma"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,55 @@ def test_links_are_those_of_the_linker(linker: Linker, note: AnnotatedNote) -> N
     assert [m.link for m in note.mentions] == linker.link([m.link.mention for m in note.mentions])
 
 
+def said(note: AnnotatedNote) -> list[set[str]]:
+    return [set(m.assertions) for m in note.mentions]
+
+
+def test_a_note_is_read_by_the_rules_of_its_language(annotator: Annotator) -> None:
+    detected, given_, english, both = annotator.annotate(
+        [SPANISH, *(Note(SPANISH, language=tag) for tag in ("es-MX", "en", "und"))]
+    )
+    assert [n.language for n in (detected, given_, english, both)] == ["es", "es-MX", "en", "und"]
+    assert said(detected) == said(given_) == [set(), set(), {"family"}]
+    assert said(english) == [set(), {"family"}, set()]  # "son", and AF is no header
+    assert said(both) == [set(), {"family"}, {"family"}]
+
+
+def test_languages_of_rules_and_of_names_are_detected(annotator: Annotator) -> None:
+    german, french, spanish = "Kein Anhalt für eine Lungenentzündung.", "Pas de fièvre ni de toux.", SPANISH
+    assert {"de", "fr"}.isdisjoint(annotator.linker.bundle.manifest.languages)
+    found = annotator.annotate([german, french, spanish])
+    assert [note.language for note in found] == ["de", "fr", "es"]
+    only_english = Annotator(annotator.linker, triggers=Triggers(p for p in TRIGGERS if p.stem == "en"))
+    assert only_english.annotate([spanish])[0].language == "es"  # the bundle has Spanish names
+
+
+def test_a_language_without_rules_is_told(annotator: Annotator) -> None:
+    (portuguese,) = annotator.annotate([Note("No asthma. PMH: MI", language="pt-BR")])
+    assert (portuguese.language, portuguese.without_rules) == ("pt-BR", True)
+    assert said(portuguese)[0] == set()
+    assert not any(note.without_rules for note in annotator.annotate(["No asthma.", NOTE, SPANISH, ""]))
+
+
+@pytest.mark.parametrize(
+    ("note", "field"),
+    [
+        (Note("", language="spanish"), r"notes\[1\].language: expected a language tag"),
+        (Note("abc", (Span(((2, 9),)),)), r"notes\[1\].spans\[0\]: expected pieces"),
+    ],
+)
+def test_what_a_note_says_of_itself_is_checked(annotator: Annotator, note: Note, field: str) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        annotator.annotate(["asthma", note])
+
+
+def test_spans_of_a_note_are_linked_in_place_of_what_would_be_found(linker: Linker, annotator: Annotator) -> None:
+    spans = (Span(((11, 17),)), Span(((0, 5),)))
+    (known,) = annotator.annotate([Note("asthm, MI, asthma", spans)])
+    assert [m.span for m in known.mentions] == sorted(spans)
+    assert known == Annotator(linker, detector=GivenDetector([spans])).annotate([known.text])[0]
+
+
 def test_a_filter_and_given_spans(linker: Linker, annotator: Annotator) -> None:
     (only,) = annotator.annotate(["metformin, asthma"], Options(filter=ConceptFilter(frozenset({"substance"}))))
     assert [m.link.concept.concept_id for m in only.mentions if m.link.concept] == ["CLINIC:0007"]
@@ -83,7 +138,7 @@ def test_offsets_count_what_the_encoding_does(unit: str, encoding: str, width: i
 def test_json_has_places_in_the_unit_asked_for(note: AnnotatedNote) -> None:
     row = json.loads(annotated_line(note, "n1", OffsetUnit.UTF16))
     raw = NOTE.encode("utf-16-le")
-    assert row["note_id"] == "n1"
+    assert (row["note_id"], row["language"], "without_rules" in row) == ("n1", "en", False)
     for mention in row["mentions"]:
         parts = mention.get("pieces", [[mention["begin"], mention["end"]]])
         assert " ".join(raw[2 * b : 2 * e].decode("utf-16-le") for b, e in parts) == mention["mention"]
@@ -136,6 +191,10 @@ def test_the_command(run, bundle: Path, tmp_path: Path) -> None:
     lines = run("annotate", "-b", bundle, "--json", file, "-", stdin=b"no asthma")
     assert [row["note_id"] for row in lines.rows] == [str(file), "stdin"]
     assert lines.rows[1]["mentions"][0]["assertions"] == ["negated"]
+    stated = run("annotate", "-b", bundle, "--json", "--note-language", "pt", file, "-", stdin=b"no asthma")
+    assert [(row["language"], row["without_rules"]) for row in stated.rows] == [("pt", True)] * 2
+    assert stated.rows[1]["mentions"][0]["assertions"] == []
+    assert stated.err.count("no rules of assertion for pt, only for de, en, es, fr") == 1
     target = tmp_path / "page.html"
     assert run("annotate", "-b", bundle, "--html", target, file).code == 0
     assert "CLINIC:0003" in target.read_text()
@@ -148,6 +207,7 @@ def test_the_command(run, bundle: Path, tmp_path: Path) -> None:
         (("nowhere.txt",), b"", "nowhere.txt: cannot be read: No such file"),
         (("-",), b"ab\xff", "expected UTF-8, found byte 0xff at 2"),
         (("--rules", "none.toml", "-"), b"", "none.toml: cannot be read"),
+        (("--note-language", "spanish", "-"), b"", "--note-language spanish: expected a language tag"),
         (("-k", "0", "-"), b"", "top_k"),
         (("--html", "/nowhere/page.html", "-"), b"", "/nowhere/page.html: cannot be written"),
     ],

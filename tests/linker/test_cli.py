@@ -193,6 +193,13 @@ def test_a_closed_pipe_is_no_error(bundle: Path) -> None:
     assert not done.stderr
 
 
+@pytest.mark.parametrize("option", ["--rules", "--sections"])
+def test_a_server_with_rules_that_cannot_be_read_does_not_start(bundle: Path, option: str) -> None:
+    command = [sys.executable, "-m", "linker", "serve", "-b", bundle, "--port", "0", option, "none.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "none.toml: cannot be read: No such file" in done.stderr) == (2, True)
+
+
 def test_serving_needs_neither_torch_nor_what_builds_bundles(bundle: Path) -> None:
     code = (
         "import sys\n"

@@ -35,10 +35,10 @@ def test_the_python_example(bundle: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_the_rules_can_be_read(tmp_path: Path) -> None:
     (block,) = re.findall(r"^```toml\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
-    path = tmp_path / "de.toml"
+    path = tmp_path / "pt.toml"
     path.write_text(block)
     assert read_rules(path, "trigger")
-    assert Triggers([path]).assertions("ohne Fieber", [(5, 11)]) != [frozenset()]
+    assert Triggers([path]).assertions("sem febre", [(4, 9)], "pt-BR") == [frozenset({"negated"})]
 
 
 def test_links_lead_somewhere() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.annotation import Annotator
+from linker.notes import Note
 from linker.pipeline import Linker
 from linker.sentences import passages, sentences
 
@@ -62,6 +63,6 @@ def test_parts_cut_at_blank_lines_give_what_the_whole_gives(linker: Linker) -> N
     ]
     note = "type 2 diabetes mellitus (TD)\n\nFH:\n" + "\n\n".join(lines)
     annotator = Annotator(linker)
-    assert len(annotator.parts(note)) > 2
+    assert len(annotator.parts(Note(note))) > 2
     whole = annotator.detector().detect([note])[0]
     assert [m.span for (annotated,) in [annotator.annotate([note])] for m in annotated.mentions] == whole

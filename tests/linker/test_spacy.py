@@ -191,5 +191,19 @@ def test_it_finds_entities_itself(config: dict[str, Any], linker: Linker) -> Non
     assert first.ents[0]._.linker.candidates == found.mentions[0].link.candidates
     assert found.mentions[0].assertions == {"negated", "family"}
     assert (empty.ents, empty._.linker.mentions) == ((), ())
+    assert (found.language, empty._.linker.language) == ("en", "en")
     saved = Doc(nlp.vocab).from_bytes(first.to_bytes())
     assert saved._.linker == found
+
+
+@pytest.mark.parametrize(("language", "read_as"), [("es", "es"), ("en", "en"), ("xx", "es"), ("pt", "pt")])
+def test_docs_are_in_the_language_of_the_pipeline(config: dict[str, Any], language: str, read_as: str) -> None:
+    nlp = spacy.blank(language)
+    nlp.add_pipe("linker", config={**config, "detect": True})
+    note = nlp("El paciente tiene problemas respiratorios que son asma, sin MI.")._.linker
+    assert (note.language, note.without_rules) == (read_as, read_as == "pt")
+    assert [set(m.assertions) for m in note.mentions] == {
+        "es": [set(), {"negated"}],
+        "en": [{"family"}, {"family"}],
+        "pt": [set(), set()],
+    }[read_as]

@@ -20,6 +20,12 @@ ALIKE = (
     "humoral tumoral color colorectal colorado restore phobia lecithin premium leucine chromatin laboratory"
 )
 
+OF_OTHER_LANGUAGES = (
+    "academia epidemia poema sistema aéreo coeficiente sulfato leucemia tumoral humoral color dolor favor "  # Spanish
+    "poêle noeud coeur douleur humeur tumeur généralisée localisée métastase laboratoire "  # French
+    "aerosol trauma praemolar poliomyelitis oedem leukozyten ikterus haut neurose"  # German
+)
+
 
 @pytest.mark.parametrize("pair", VARIANTS.split(", "))
 def test_variants_are_one_name(pair: str) -> None:
@@ -29,7 +35,7 @@ def test_variants_are_one_name(pair: str) -> None:
     assert normalise(f"Severe {over_there.upper()}") == normalise(f"severe {over_here}")
 
 
-@pytest.mark.parametrize("word", ALIKE.split())
+@pytest.mark.parametrize("word", f"{ALIKE} {OF_OTHER_LANGUAGES}".split())
 def test_other_words_keep_their_letters(word: str) -> None:
     assert american(word) == word
 

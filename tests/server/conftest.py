@@ -106,7 +106,7 @@ def served(bundle: Path) -> Iterator[Running]:
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot, bundle: Path) -> Iterator[Callable[..., Running]]:
     """Starts servers of one's own: `start(workers=1)`. `opened=False` leaves the bundles closed."""
-    monkeypatch.setattr(Snapshot, "open", lambda _, *, name, cached: snapshot)  # opened once is enough
+    monkeypatch.setattr(Snapshot, "open", lambda _, **given: snapshot)  # opened once is enough
     monkeypatch.setattr(app, "LAST_ANSWERS_S", 0.0)
     started: list[Running] = []
 
@@ -135,7 +135,7 @@ def log_lines() -> Iterator[io.StringIO]:
 MENTIONS = {"mentions": [{"text": "MI", "context": "an MI in 2019", "context_span": {"begin": 3, "end": 5}}]}
 DOCUMENTS = {
     "documents": [
-        {"document_id": "n1", "text": "FH: no MI, possible type 2 diabetes mellitus (TD)"},
+        {"document_id": "n1", "text": "FH: no MI, possible type 2 diabetes mellitus (TD)", "language": "en"},
         {"text": "an MI in 2019", "given": {"spans": [{"pieces": [{"begin": 3, "end": 5}]}]}},
     ]
 }

@@ -17,14 +17,18 @@ from hypothesis import strategies as st
 
 from linker import limits
 from linker.annotation import Annotator
+from linker.assertion import Triggers
 from linker.detection.detector import Span
 from linker.detection.given import GivenDetector
 from linker.documents import annotate_request, annotated_mention_message, annotated_note, document_message
+from linker.errors import InvalidInput
 from linker.notes import Note
 from linker.offsets import Offsets, OffsetUnit
 from linker.options import Options
 from linker.pipeline import Linker
 from linker.records import ConceptFilter, Mention
+from linker.rules import TRIGGERS
+from linker.sections import Headers
 from linker.v1 import linking_service_pb2 as linking
 from linker.wire import link_request
 
@@ -135,6 +139,56 @@ def test_given_spans_of_a_long_note_keep_their_order(served: Any, annotator: Ann
     assert [m.assertions for m in received] == [m.assertions for m in annotated.mentions]
 
 
+SPANISH = "Los problemas del paciente son asthma y MI.\nAF: asthma"
+
+
+def test_a_server_reads_notes_in_their_language_by_the_rules_of_its_operator(bundle: Path, tmp_path: Path) -> None:
+    from tests.server.conftest import Running
+    from tests.server.conftest import settings as settings_
+
+    rules, sections = tmp_path / "pt.toml", tmp_path / "sections.toml"
+    rules.write_text('language = "pt"\n[[trigger]]\nassertion = "negated"\nscope = "after"\nphrases = ["nega"]\n')
+    sections.write_text('[[section]]\nname = "family"\nheaders = ["AF"]\nassertions = ["family"]\n')
+    running = Running(settings_(rules=(rules,), sections=sections), {"clinic": bundle})
+    try:
+        notes = [Note("nega asthma. AF: MI", language="pt"), Note(SPANISH), Note(SPANISH, language="nl"), Note("")]
+        response = running.linking.AnnotateDocuments(
+            annotate_request([document_message(note) for note in notes], Options())
+        )
+        expected = Annotator(
+            Linker.open(bundle), triggers=Triggers([*TRIGGERS, rules]), headers=Headers(sections)
+        ).annotate(notes)
+    finally:
+        running.close()
+    received = [
+        annotated_note(result.annotation, note.text) for result, note in zip(response.results, notes, strict=True)
+    ]
+    told = [
+        [(n.language, n.without_rules, [(m.assertions, m.section) for m in n.mentions]) for n in of]
+        for of in (received, expected)
+    ]
+    assert told[0] == told[1]
+    assert [(n.language, n.without_rules) for n in received] == [
+        ("pt", False),
+        ("es", False),
+        ("nl", True),
+        ("und", False),
+    ]
+    assert [(set(m.assertions), m.section) for m in received[1].mentions] == [
+        (set(), ""),
+        (set(), ""),
+        ({"family"}, "family"),
+    ]
+
+
+def test_rules_that_cannot_be_read_stop_a_server_at_its_start(bundle: Path, tmp_path: Path) -> None:
+    from tests.server.conftest import Running
+    from tests.server.conftest import settings as settings_
+
+    with pytest.raises(InvalidInput, match=r"none.toml: cannot be read"):
+        Running(settings_(rules=(tmp_path / "none.toml",)), {"clinic": bundle}, opened=False)
+
+
 def detail(error: grpc.RpcError) -> list[str]:
     trailers = dict(error.trailing_metadata())
     [packed] = Status.FromString(trailers["grpc-status-details-bin"]).details
@@ -154,6 +208,8 @@ def spans(*pieces: tuple[int, int]) -> dict[str, Any]:
         ([{"text": "a"}] * 257, ["documents"]),
         ([{"text": "a" * 1_000_001}], ["documents[0].text"]),
         ([{"text": "a"}, {"document_id": "i" * 129}], ["documents[1].document_id"]),
+        ([{"text": "a", "language": "spanish"}], ["documents[0].language"]),
+        ([{"language": "es-"}, {"language": "é"}], ["documents[0].language", "documents[1].language"]),
         ([spans()], ["documents[0].given.spans[0].pieces"]),
         ([spans((3, 5), (4, 6))], ["documents[0].given.spans[0].pieces"]),
         ([spans((3, 6), (6, 9))], ["documents[0].given.spans[0].pieces[1]"]),

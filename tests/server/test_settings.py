@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,15 @@ def test_options_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("LINKER_WORKERS", "3")
     settings = read_settings({"port": 5678, "workers": None})
     assert (settings.port, settings.workers, settings.host) == (5678, 3, "127.0.0.1")
+
+
+def test_files_of_rules_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings({}).rules == ()
+    monkeypatch.setenv("LINKER_RULES", f"a.toml{os.pathsep}b.toml")
+    monkeypatch.setenv("LINKER_SECTIONS", "c.toml")
+    assert read_settings({}).rules == (Path("a.toml"), Path("b.toml"))
+    assert read_settings({"rules": [Path("d.toml")], "sections": None}).rules == (Path("d.toml"),)
+    assert read_settings({}).sections == Path("c.toml")
 
 
 def test_bad_values_name_the_option(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ontologies.readers import read
 from ontologies.records import Code, Name
-from training.sources import SOURCES, write_sources
+from training.sources import SOURCES, held_out, write_sources
 
 UNII = """Name\tTYPE\tUNII\tDisplay Name
 ZORVEX [INN]\tcn\tU1\tZORVEX
@@ -19,7 +19,7 @@ LONELY\tcn\tU3\tLONELY
 
 def folder(path: Path, **tables: str) -> Path:
     path.mkdir()
-    for part in {name for table in SOURCES.values() for name in table.names}:
+    for part in {"doid_en_es", *(name for table in SOURCES.values() for name in table.names)}:
         with lzma.open(path / f"{part}.names.tsv.xz", "wt") as stream:
             stream.write(tables.get(part, ""))
     with lzma.open(path / "mondo_en.xrefs.tsv.xz", "wt") as stream:
@@ -54,3 +54,28 @@ def test_the_tables_are_what_linker_build_reads(tmp_path: Path) -> None:
     }
     codes = [(r.concept_id, r.system, r.code, r.relation) for r in records["mondo"] if isinstance(r, Code)]
     assert codes == [("MONDO:1", "MESH", "D1", "skos:exactMatch")]
+
+
+def test_translations_say_something_new_and_hide_what_is_held_out(tmp_path: Path) -> None:
+    hidden = min(held_out())
+    names = folder(
+        tmp_path / "names",
+        hpo_multilingual=f"{hidden}\ten\tSore foot\tPT\t\n{hidden}\tes\tPie dolorido\tPT\t\n"
+        "HP:1\ten\tFever\tPT\t\nHP:1\tes\tFiebre\tPT\t\nHP:1\tes\tfever\tPT\t\nHP:1\tes\tCalentura\tSY\t\n"
+        "HP:1\tde\tHitze\tSY\t\nHP:1\tja\t発熱\tPT\t\n",
+        doid_en_es="DOID:1\ten\tpie dolorido\tPT\t\nDOID:1\tes\tdolor de pie\tSY\t\n"
+        "DOID:2\ten\tcough\tPT\t\nDOID:3\ten\tchill\tPT\t\nDOID:3\tes\tescalofrío\tSY\t\n",
+    )
+    write_sources(names, names / "unii.txt.xz", tmp_path / "out")
+    read_rows = {
+        part: [
+            (r.name, r.language)
+            for r in read(tmp_path / "out" / f"{part}-translated.tsv").records
+            if isinstance(r, Name)
+        ]
+        for part in ("hpo", "doid")
+    }
+    assert read_rows == {
+        "hpo": [("Fever", "en"), ("Fiebre", "es"), ("Hitze", "de")],
+        "doid": [("chill", "en"), ("escalofrío", "es")],
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,13 @@ from training.crossencoder import RERANKER, CrossEncoderRecipe, ListSchedule, tr
 from training.crossencoder import Gold as ListGold
 from training.crossencoder import Names as ListNames
 from training.dev import DevOptions, Gold
-from training.dictionary import Entry, Ontology, read_entries, read_source
+from training.dictionary import Ontology, read_entries, read_source
 from training.errors import TrainingError
 from training.export import export
-from training.extension import extend, is_wordpiece, unknown_share
+from training.extension import extend, is_wordpiece, unknown_share, vocabularies
 from training.language.recipe import Work
 from training.lists import Shape
-from training.pairs import PairOptions, speaks
+from training.pairs import PairOptions
 from training.recipes import Schedule
 from training.runs import DONE, RECIPE, STATE, Run
 from training.steps import Facts
@@ -36,7 +35,6 @@ from training.weak.corpus import Way
 
 _MAX_LENGTH = 24  # tokens of a name that training reads
 _LONGEST = 128  # tokens of a text that an exported encoder reads
-_BESIDE = 3  # names of the pivot that a name is translated by, at most
 _EPOCHS = 2
 _WARMUP = 0.06
 _UNREADABLE = 0.5  # share of unknown tokens from which there is nothing to learn
@@ -54,15 +52,14 @@ def make_base(work: Work, out: Path) -> Facts:
     model = load_base(recipe.base)
     save_model(model, given, max_length=int(model.max_seq_length or 512))
     learned = read_entries([Ontology(path=str(work / "names" / "learn.tsv"))]).values()
-    own, pivot = ([_forms(entry, tag) for entry in learned] for tag in (recipe.language, work.pivot))
+    read = vocabularies(learned, (recipe.language,), work.pivot)
     plain = read_texts([Path(path) for path in recipe.texts])
-    texts = [name for forms in own for name in forms] + [form for line in plain if (form := normalise(line))]
+    texts = read.texts + [form for line in plain if (form := normalise(line))]
     before = unknown_share(given, texts)
     told: Facts = {}
     if recipe.vocabulary and is_wordpiece(given):
-        parallel = [pair for forms, others in zip(own, pivot, strict=True) for pair in product(forms, others[:_BESIDE])]
-        kept = [name for forms in pivot for name in forms]
-        told = asdict(extend(given, extended, texts, size=recipe.vocabulary, parallel=parallel, kept=kept))
+        size = recipe.vocabulary
+        told = asdict(extend(given, extended, texts, size=size, parallel=read.parallel, kept=read.kept))
     else:
         extended.symlink_to(given.name)
     after = unknown_share(extended, texts)
@@ -73,10 +70,6 @@ def make_base(work: Work, out: Path) -> Facts:
             f"{'take another base' if recipe.vocabulary else 'raise --vocabulary'}"
         )
     return {**told, "unknown_to_base": before, "unknown": after}
-
-
-def _forms(entry: Entry, tag: str) -> list[str]:
-    return [normalise(name.name) for name in entry.names if tag and speaks(name.language, (tag,))]
 
 
 def make_aligned(work: Work, out: Path) -> Facts:

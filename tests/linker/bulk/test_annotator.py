@@ -79,6 +79,46 @@ def test_an_answer_does_not_depend_on_the_batch(annotate: BatchAnnotator, monkey
     assert [annotate(batch(text)).column("mentions").to_pylist()[0] for text in texts] == together
 
 
+SPANISH = "Los problemas del paciente son asthma y MI."
+
+
+def languages(coded: pa.RecordBatch) -> list[tuple[str | None, bool | None, str | None]]:
+    return [(row["language"], row["without_rules"], row["error"]) for row in coded.to_pylist()]
+
+
+def test_a_column_states_the_language_and_otherwise_it_is_detected(bundle: Path) -> None:
+    stated = ["en", "pt-BR", None, "", "es_MX", None]
+    texts = [SPANISH] * 5 + [None]
+    by_column = BatchAnnotator(str(bundle), language_column="lang")
+    coded = by_column(batch(*texts, lang=stated))
+    spanish = ("es", False, None)
+    assert languages(coded) == [
+        ("en", False, None),
+        ("pt-BR", True, None),
+        spanish,
+        spanish,
+        (None, None, "bad_language"),
+        (None, None, "no_text"),
+    ]
+    assert coded.column("lang").to_pylist() == stated
+    said = [[set(mention["assertions"]) for mention in row["mentions"]] for row in coded.to_pylist()]
+    assert said == [[{"family"}] * 2, [set()] * 2, [set()] * 2, [set()] * 2, [], []]
+    usual = BatchAnnotator(str(bundle), language_column="lang", language="fr")
+    assert [row[0] for row in languages(usual(batch(*texts, lang=stated)))] == ["en", "pt-BR", "fr", "fr", None, None]
+
+
+def test_a_kept_column_of_that_name_becomes_what_the_note_was_read_as(bundle: Path) -> None:
+    notes = batch(SPANISH, SPANISH, language=["en", None])
+    coded = BatchAnnotator(str(bundle), language_column="language")(notes)
+    assert coded.schema.names.count("language") == 1
+    assert [row[0] for row in languages(coded)] == ["en", "es"]
+
+
+def test_terms_are_too_short_to_have_a_language_detected(bundle: Path) -> None:
+    terms = BatchAnnotator(str(bundle), is_terms=True)
+    assert languages(terms(batch(SPANISH))) == [("und", False, None)]
+
+
 def test_text_may_be_strings_and_offsets_in_another_unit(bundle: Path) -> None:
     strings = pa.RecordBatch.from_pydict({"note_id": ["a"], "text": [NOTE]})
     utf8 = BatchAnnotator(str(bundle), unit=OffsetUnit.UTF8)

@@ -45,6 +45,10 @@ def test_notes_in_coded_notes_out(run: Callable, bundle: Path, tmp_path: Path) -
         (("{}", "--max-errors", "few"), "--max-errors: expected a share"),
         (("{}", "--rules", "none.toml"), "none.toml: cannot be read"),
         (("{}", "--codes", "NOPE"), "codes[0]: expected"),
+        (("{}", "--note-language", "es_MX"), "--note-language es_MX: expected a language tag"),
+        (("{}", "--note-language-column", "lang"), "expected the column 'lang'; has note_id, text"),
+        (("{}", "--keep", "language"), "--keep language: is a column of the output; --note-language-column language"),
+        (("{}", "--terms", "--note-language-column", "text"), "terms are all in one language"),
         (("{}", "-b", "nowhere"), "nowhere: no such bundle"),
     ],
 )
@@ -57,6 +61,18 @@ def test_what_is_asked_wrongly_is_told_in_a_line(
     assert said in done.err
     assert "Traceback" not in done.err
     assert not list(tmp_path.glob("out/notes/*"))
+
+
+def test_notes_are_counted_by_language(run: Callable, bundle: Path, tmp_path: Path) -> None:
+    told = [("n1", "Sin asthma.", "es"), ("n2", "No asthma.", "pt"), ("n3", "The patient was seen for asthma.", None)]
+    rows = [{"note_id": note_id, "text": text, "lang": tag} for note_id, text, tag in told]
+    file, out = write_notes(tmp_path / "notes.jsonl", rows), tmp_path / "out"
+    done = run("bulk", file, "-b", bundle, "-o", out, "--workers", 1, "--note-language-column", "lang")
+    assert done.code == 0, done.err
+    found = duckdb.sql(f"SELECT lang, language, without_rules FROM '{out}/notes/*.parquet' ORDER BY note_id").fetchall()
+    assert found == [("es", "es", False), ("pt", "pt", True), (None, "en", False)]
+    report = (out / "report.md").read_text()
+    assert [f"| {of} | 1 (33.3%) |" in report for of in ("es", "pt, without rules of assertion", "en")] == [True] * 3
 
 
 def test_the_page_has_every_column_and_every_error() -> None:

@@ -57,6 +57,8 @@ def test_what_is_found(detector: DictionaryDetector, note: str, mentions: list[s
     [
         ("type 1 or 2 diabetes mellitus", ["type 1 diabetes mellitus", "type 2 diabetes mellitus"]),
         ("type 1 and/or type 2 diabetes mellitus", ["type 1 diabetes mellitus", "type 2 diabetes mellitus"]),
+        ("type 1 oder 2 diabetes mellitus", ["type 1 diabetes mellitus", "type 2 diabetes mellitus"]),
+        ("type 1 et 2 diabetes mellitus", ["type 1 diabetes mellitus", "type 2 diabetes mellitus"]),
         ("asthma and chest pain", ["asthma", "chest pain"]),
         ("chest or type 2 diabetes mellitus", ["type 2 diabetes mellitus"]),
     ],
