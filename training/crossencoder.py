@@ -50,13 +50,15 @@ class Gold(Described):
     """A gold corpus and the bundle that its mentions are linked with; `prefix` makes bare gold ids CURIEs.
 
     lists: at most so many for training, drawn at random; 0 is all. A dictionary made from the corpus itself holds its
-    mentions: link them with another one.
+    mentions: link them with another one. hide_names: where that is meant, as by `linker train weak --by names`, each
+    mention is learned from as if it were no name.
     """
 
     corpus: Place
     bundle: Place
     prefix: str = ""
     lists: int = Field(default=0, ge=0)
+    hide_names: bool = False
 
     def mentions(self) -> list[GoldMention]:
         """Every gold mention. Raises `InvalidInput`."""
@@ -274,7 +276,8 @@ def _opened(bundle: str) -> Iterator[Linker]:
 
 
 def _from_gold(gold: Gold, miner: Miner) -> list[CandidateList]:
-    return miner.from_gold(gold.mentions(), limit=gold.lists)
+    make = miner.from_matched if gold.hide_names else miner.from_gold
+    return make(gold.mentions(), limit=gold.lists)
 
 
 def _dev(gold: Gold, miner: Miner) -> list[CandidateList]:

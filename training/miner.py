@@ -1,14 +1,15 @@
 """Mining of training lists with the bi-encoder, through the linker itself: candidates as the reranker will meet them.
 
 They come from gold corpora, or from a bundle alone: there the mention is a name of a concept, which is then hidden, so
-that the concept stands under the best of its other names and no string equality is learned. The gold is put in where
+that the concept stands under the best of its other names and no string equality is learned. So are names that stand in
+text (`from_matched`). The gold is put in where
 it was missed, and taken away from a share of the lists, whose right answer is then "none of these".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeVar
 
@@ -24,12 +25,22 @@ from linker.records import Candidate, Embeddings, MatchSource, Mention, RerankMo
 from linker.reranking import is_certain, write_candidate, write_mention
 from linker.retrieval import smooth_maximum
 from linker.surface import normalise
+from linker.terminology import Terminology
 from training.lists import CandidateList, Shape, Tally
 
 BATCH = 256
 EXACT_MATCH = "skos:exactMatch"
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """A name as a mention. names: normalised, those of the concept that are not to be seen."""
+
+    mention: Mention
+    names: frozenset[str]
+    concept: int
 
 
 class Miner:
@@ -93,25 +104,45 @@ class Miner:
 
         A name that several concepts share makes no list, since it says nothing about which of them is meant.
         """
+        return self._without_names(self._hidden_names(count))
+
+    def from_matched(self, mentions: Sequence[GoldMention], *, limit: int = 0) -> list[CandidateList]:
+        """Training lists of gold mentions that are names of their concept, each with that name hidden.
+
+        Mentions of which nothing is left in the bundle are left out and tallied. At most `limit`, at random, if not 0.
+        """
+        chosen = list(mentions)
+        if limit and len(chosen) > limit:
+            chosen = [chosen[row] for row in sorted(self._rng.sample(range(len(chosen)), limit))]
+        rows = self._terminology.concepts_by_id({id_ for mention in chosen for id_ in mention.gold})
+        hidden = []
+        for mention in chosen:
+            concept = _first(rows, mention.gold)
+            if concept is None:
+                self.tally.missing.update(mention.gold)
+            else:
+                part = mention.parts[0]
+                hidden.append(_Hidden(part, hidden_forms(self._terminology, normalise(part.text)), concept))
+        return self._without_names(hidden)
+
+    def _without_names(self, hidden: Sequence[_Hidden]) -> list[CandidateList]:
         lists = []
-        for batch, found in self._retrieved(self._hidden_names(count), lambda hidden: Mention(hidden[0])):
-            wanted = [(text, concept, frozenset({name, normalise(text)})) for text, name, concept in batch]
-            owns = self._under_best_name(wanted)
-            for (text, name, concept), own, candidates in zip(batch, owns, found, strict=True):
-                others = [c for c in candidates if c.concept != concept]
+        for batch, found in self._retrieved(hidden, lambda one: one.mention):
+            owns = self._under_best_name([(one.mention.text, one.concept, one.names) for one in batch])
+            for one, own, candidates in zip(batch, owns, found, strict=True):
+                others = [c for c in candidates if c.concept != one.concept]
                 # An altered name may have become the name of something else.
                 if own is None or any(c.source is MatchSource.EXACT for c in others):
                     continue
                 whole = self._with(own, others)
-                right = _right(whole, _exact_ids(replace(own, codes=self._terminology.codes(concept))))
-                lists.append(self._list(Mention(text), whole, right, hidden=frozenset({name, normalise(text)})))
+                right = _right(whole, _exact_ids(replace(own, codes=self._terminology.codes(one.concept))))
+                lists.append(self._list(one.mention, whole, right, hidden=one.names))
                 self.tally.lists += 1
         return lists
 
-    def _hidden_names(self, count: int) -> list[tuple[str, str, int]]:
-        """(mention, the hidden name normalised, row of its concept)."""
+    def _hidden_names(self, count: int) -> list[_Hidden]:
         terminology, shape = self._terminology, self._shape
-        chosen: list[tuple[str, str, int]] = []
+        chosen: list[_Hidden] = []
         rows = list(range(terminology.name_count))
         self._rng.shuffle(rows)
         for row in rows:
@@ -126,7 +157,7 @@ class Miner:
                 how = self._rng.choice(shape.perturbations)
                 name = perturb(how, name, self._rng.randrange(1 << 30)) or name
             if normalise(name):
-                chosen.append((name, key, concept))
+                chosen.append(_Hidden(Mention(name), frozenset({key, normalise(name)}), concept))
         if not chosen:
             raise InvalidInput("no concept with two names of its own: nothing to learn from", field="ontology.bundle")
         return chosen
@@ -235,6 +266,11 @@ class Miner:
         names = self._terminology.names(candidate.concept) if self._shape.other_names else []
         shown = [name for name in names if normalise(name) not in hidden]
         return write_candidate(candidate, names=shown, other_names=self._shape.other_names)
+
+
+def hidden_forms(terminology: Terminology, form: str) -> frozenset[str]:
+    """The normalised names by which a normalised mention would be an exact hit, and the mention itself."""
+    return frozenset({form, *(normalise(terminology.name(row)) for row in terminology.names_alike(form))})
 
 
 def _read(mention: Mention) -> Mention:

@@ -83,12 +83,12 @@ def test_lists_of_names_never_show_the_hidden_name(invented: Linker) -> None:
         made = miner(invented, **shape)
         hidden = made._hidden_names(60)
         lists = miner(invented, **shape).from_names(60)
-        names = {text: name for text, name, _ in hidden}
+        names = {one.mention.text: one.names for one in hidden}
         assert len(lists) > 40
         for each in lists:
             assert sum(each.right) == 1
             shown = each.candidates[each.right.index(True)].replace(" (disorder)", "")
-            assert names[each.mention] not in {normalise(name) for name in shown.split("; ")}
+            assert names[each.mention].isdisjoint(normalise(name) for name in shown.split("; "))
             assert normalise(each.mention) not in {normalise(name) for name in shown.split("; ")}
 
 
@@ -142,3 +142,23 @@ def test_a_limit_draws_from_all_lists(invented: Linker) -> None:
     assert len(some) == made.tally.lists == 5
     assert all(each in whole for each in some)
     assert some != whole[:5]
+
+
+def test_a_name_in_text_is_learned_in_its_context_and_as_if_it_were_no_name(invented: Linker) -> None:
+    text = "Ingresa por fallo agudo de riñón y fiebre."
+    surface = "fallo agudo de riñón"
+    begin = text.index(surface)
+    place = Mention(surface, text, begin, begin + len(surface))
+    [made] = miner(invented).from_matched([GoldMention("n", (place,), frozenset({"INVENTED:000"}))])
+    assert made.mention == f"{surface} | Ingresa por @ y fiebre."
+    assert not made.certain
+    assert sum(made.right) == 1
+    [right] = [c for c, fits in zip(made.candidates, made.right, strict=True) if fits]
+    assert normalise(surface) not in normalise(right)
+    assert max(made.supports) < 1.0
+
+
+def test_a_matched_name_of_a_concept_that_is_not_there_is_tallied(invented: Linker) -> None:
+    made = miner(invented)
+    assert made.from_matched([gold("fallo agudo de riñón", "X:1")]) == []
+    assert made.tally.missing == {"X:1": 1}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from linker.console import stdout
 from linker.errors import InvalidInput
 from training.cli.extra import train_extra
+from training.weak.corpus import Way
 
 _BASE = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -52,6 +54,23 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
         str,
         typer.Option(metavar="MODEL", help="Sentence encoder to imitate: module:attribute with encode, or as --base."),
     ] = "",
+    weak: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="TEXT", help="Plain text in the language, to find mentions in that nobody annotated; see --weak-by."
+        ),
+    ] = None,
+    weak_by: Annotated[
+        list[Way] | None,
+        typer.Option(help="How, as `linker train weak --help` has it; several add up. With --weak alone: names."),
+    ] = None,
+    weak_corpus: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Annotated notes in another language, for --weak-by projection."),
+    ] = None,
+    translate: Annotated[
+        str, typer.Option(metavar="MODULE:FUNCTION", help="What translates them, as for `linker train weak`.")
+    ] = "",
     untagged: Annotated[
         str, typer.Option(metavar="TAG", help="Language of names whose source does not say; --pivot without it.")
     ] = "",
@@ -59,6 +78,12 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
     scale: Annotated[
         float, typer.Option(min=0.001, max=10.0, help="How much is learned from, as a share of the full size.")
     ] = 1.0,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve", help="Also train on an eighth, a quarter and a half of the names, and of the notes."
+        ),
+    ] = False,
     licence: Annotated[str, typer.Option(help="Of the models that come out, for their cards.")] = "unknown",
     step: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this step; several may be given. See below.")
@@ -74,7 +99,8 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
 
       linker train language --lang es --ontology hp.obo --ontology hp-es.babelon.tsv --out runs/es
 
-    The steps, in their order: names, base, aligned, tuned, encoders, draft, reranker, calibration, evaluation, bundle.
+    The steps, in their order: names, base, aligned, tuned, encoders, draft, weak (with --weak-by), reranker,
+    calibration, learning (with --learning-curve), evaluation, bundle.
     What is done is not done again: give the same command after a kill, or with other options to redo what they change.
     RUN/evaluation/report.md says what each step added, on concepts of which no name was learned; RUN/bundle is the
     bundle, RUN/encoders/tuned and RUN/reranker/exported are its models.
@@ -84,8 +110,17 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
     from training.dictionary import Ontology
     from training.language.recipe import FULL, SMOKE, LanguageRecipe
 
+    ways = tuple(dict.fromkeys(weak_by or ([Way.NAMES] if weak else [])))
+    _check_weak(ways, weak or [], weak_corpus or [], translate)
+    more: dict[str, Any] = {
+        "weak_by": ways,
+        "weak_texts": tuple(map(str, weak or ())),
+        "weak_notes": tuple(map(str, weak_corpus or ())),
+        "translator": translate,
+        "learning_curve": learning_curve,
+    }
     if smoke:
-        recipe = SMOKE
+        recipe = SMOKE.model_copy(update=more)
     elif not lang or not ontology:
         raise InvalidInput("expected both, or --smoke; see `linker train language --help`", field="--lang, --ontology")
     else:
@@ -101,6 +136,7 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
             teacher=teacher or None,
             vocabulary=vocabulary,
             licence=licence,
+            **more,
             **{amount: max(1, round(scale * full)) for amount, full in FULL.items()},
         )
     facts = train_language(recipe, out, only=step or (), workers=workers)
@@ -112,3 +148,11 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
         console.print(
             f"The bundle is {out / 'bundle'}. Next: linker link --bundle {out / 'bundle'} ...", soft_wrap=True
         )
+
+
+def _check_weak(ways: Sequence[Way], texts: Sequence[Path], notes: Sequence[Path], translate: str) -> None:
+    """Raise `InvalidInput` where a way of finding mentions lacks what it finds them in."""
+    if {Way.NAMES, Way.CONFIDENT} & set(ways) and not texts:
+        raise InvalidInput("expected plain text for --weak-by names and confident", field="--weak")
+    if Way.PROJECTION in ways and not (notes and translate):
+        raise InvalidInput("expected both for --weak-by projection", field="--weak-corpus, --translate")

@@ -15,6 +15,7 @@ from training.cli.detector import detector
 from training.cli.extra import train_extra
 from training.cli.gold import gold
 from training.cli.language import language
+from training.cli.weak import weak
 
 # Brackets are escaped from rich, and \b keeps click from joining the lines of a paragraph.
 HELP = """Train models from recipes.
@@ -98,3 +99,4 @@ app.command()(detector)
 app.command()(calibrate)
 app.command()(gold)
 app.command()(language)
+app.command()(weak)

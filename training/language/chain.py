@@ -6,8 +6,10 @@
     tuned        a run on pairs of names and on gold mentions, as SapBERT does (`training.biencoder`)
     encoders     the export of each of these, so that each can be measured
     draft        bundles with the encoder, to mine from
+    weak         mentions that nobody annotated, where the recipe asks for them (`training.weak`)
     reranker     a run of the cross-encoder on what the drafts propose (`training.crossencoder`), and its export
     calibration  what confidences mean, fitted on what was held out to choose by
+    learning     what shares of the names and notes teach, where the recipe asks for it
     evaluation   report.md, curves.png, figures.json: what each stage adds, on what was held out to judge by
     bundle       both languages, both models, the calibration
 
@@ -24,7 +26,8 @@ from functools import partial
 from pathlib import Path
 
 from training.checkpoint import check_folder, find_model, sha256
-from training.language import judging, models, names
+from training.language import judging, models, names, supervision
+from training.language import learning as learning_curve
 from training.language.recipe import LanguageRecipe, Work
 from training.smoke import NAME as INVENTED
 from training.steps import Facts, Step, run_steps
@@ -46,8 +49,10 @@ def train_language(
 def steps_of(work: Work) -> list[Step]:
     """The steps of a run, each with what its result depends on."""
     recipe = work.recipe
+    weak = ("weak",) if recipe.weak_by else ()
+    learning = ("learning",) if recipe.learning_curve else ()
     pace = [recipe.seed, recipe.learning_rate, recipe.batch_size, recipe.evaluate_every, recipe.licence]
-    return [
+    steps = [
         Step(
             name="names",
             what=f"collecting names in {recipe.language} and {recipe.pivot}",
@@ -91,10 +96,17 @@ def steps_of(work: Work) -> list[Step]:
             needs=("names", "encoders"),
         ),
         Step(
+            name="weak",
+            what="finding mentions that nobody annotated",
+            make=partial(supervision.make_weak, work),
+            needs=("names", "draft"),
+            settings=_unannotated(recipe),
+        ),
+        Step(
             name="reranker",
             what="training the cross-encoder",
             make=partial(models.make_reranker, work),
-            needs=("tuned", "draft"),
+            needs=("tuned", "draft", *weak),
             settings=[*pace, recipe.lists, recipe.precision],
             resumable=True,
         ),
@@ -105,10 +117,17 @@ def steps_of(work: Work) -> list[Step]:
             needs=("draft", "reranker"),
         ),
         Step(
+            name="learning",
+            what="learning from shares of the names and notes",
+            make=partial(learning_curve.make_learning, work),
+            needs=("names", "base", "aligned", "encoders"),
+            resumable=True,
+        ),
+        Step(
             name="evaluation",
             what="judging each stage",
             make=partial(judging.make_evaluation, work),
-            needs=("encoders", "reranker", "calibration"),
+            needs=("encoders", "reranker", "calibration", *weak, *learning),
         ),
         Step(
             name="bundle",
@@ -117,6 +136,14 @@ def steps_of(work: Work) -> list[Step]:
             needs=("reranker", "calibration", "evaluation"),
         ),
     ]
+    left_out = {"weak", "learning"} - {*weak, *learning}
+    return [step for step in steps if step.name not in left_out]
+
+
+def _unannotated(recipe: LanguageRecipe) -> list[object]:
+    """What mentions that nobody annotated are made from."""
+    texts, notes = ([_digest(path) for path in paths] for paths in (recipe.weak_texts, recipe.weak_notes))
+    return [recipe.weak_by, texts, recipe.weak_precision, notes, recipe.translator, recipe.prefix, recipe.seed]
 
 
 def _sources(recipe: LanguageRecipe) -> list[object]:

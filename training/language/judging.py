@@ -15,8 +15,11 @@ from ontologies.build import build
 from ontologies.records import Name, Source
 from training.calibration import fit, observe
 from training.dictionary import Ontology, read_source
+from training.language.learning import PICTURE, read_points
+from training.language.learning import section as learning_section
 from training.language.recipe import Work
 from training.language.stages import REPORT, SHOWN, Stage, ask, write_report
+from training.language.supervision import weak_section
 from training.pairs import speaks
 from training.placing import place
 from training.steps import Facts
@@ -50,7 +53,14 @@ def make_evaluation(work: Work, out: Path) -> Facts:
         for question in work.questions("test")
         for curve in ask(question, stages, out / "bundles", workers=work.workers)
     ]
-    write_report(out, curves, title=f"{work.recipe.language}: what each stage adds", sections=[_sources(work)])
+    sections, pictures = [_sources(work)], []
+    if work.recipe.weak_by:
+        sections.append(weak_section(work))
+    if work.recipe.learning_curve:
+        sections.append(learning_section(read_points(work / "learning")))
+        pictures.append(work / "learning" / PICTURE)
+    title = f"{work.recipe.language}: what each stage adds"
+    write_report(out, curves, title=title, sections=sections, pictures=pictures)
     shutil.rmtree(out / "bundles")
     stderr.print(f"{out / REPORT}: what each stage adds", soft_wrap=True)
     return {f"{curve.question}, {curve.stage}": {str(k): curve.at[k - 1] for k in SHOWN} for curve in curves}

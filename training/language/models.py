@@ -31,6 +31,7 @@ from training.runs import DONE, RECIPE, STATE, Run
 from training.steps import Facts
 from training.tracing import read_encoder, read_reranker
 from training.vocabulary import read_texts
+from training.weak.corpus import Way
 
 _MAX_LENGTH = 24  # tokens of a name that training reads
 _LONGEST = 128  # tokens of a text that an exported encoder reads
@@ -128,20 +129,21 @@ def _finish(folder: Path, train: Callable[[bool], object]) -> None:
 def make_encoders(work: Work, out: Path) -> Facts:
     """Export the encoder of each stage."""
     out.mkdir(parents=True)
-    facts = {}
-    for name, folder in work.stages.items():
-        card = replace(find_card(folder), name=f"{work.recipe.language}-{name}", licence=work.recipe.licence)
-        base = read_encoder(folder)
-        longest = min(_LONGEST, base.longest)
-        parity = export(base, out / name, card=card, precision=work.recipe.precision, max_length=longest)
-        facts[name] = str(parity)
-    return facts
+    return {name: export_encoder(work, folder, out / name, name=name) for name, folder in work.stages.items()}
+
+
+def export_encoder(work: Work, folder: Path, out: Path, *, name: str) -> str:
+    """Export the model in `folder` under the name of its stage; how near the export is to it, in words."""
+    card = replace(find_card(folder), name=f"{work.recipe.language}-{name}", licence=work.recipe.licence)
+    base = read_encoder(folder)
+    longest = min(_LONGEST, base.longest)
+    return str(export(base, out, card=card, precision=work.recipe.precision, max_length=longest))
 
 
 def make_draft(work: Work, out: Path) -> Facts:
-    """Build a bundle of each table of names, with the encoder and nothing else."""
+    """Build a bundle of each table of names, with the encoder and nothing else; learn has no name that is held out."""
     out.mkdir(parents=True)
-    tables = {work / "names" / "all.tsv", *(question.names for question in work.questions("dev"))}
+    tables = {work / "names" / "learn.tsv", *(question.names for question in work.questions("dev"))}
     for table in sorted(tables):
         source = read_source(Ontology(path=str(table)))
         build([source], out / table.stem, encoder=work / "encoders" / "tuned", workers=work.workers)
@@ -150,8 +152,12 @@ def make_draft(work: Work, out: Path) -> Facts:
 
 def make_reranker(work: Work, out: Path) -> Facts:
     """A run of the cross-encoder in run/, and its export in exported/."""
-    recipe, draft, learn = work.recipe, work / "draft", work / "names" / "learn-notes.jsonl"
-    notes = ListGold(corpus=str(learn), bundle=str(draft / "all"), prefix=recipe.prefix)
+    recipe, draft, notes = work.recipe, work / "draft", work / "names" / "learn-notes.jsonl"
+    learn = str(draft / "learn")
+    gold = [ListGold(corpus=str(notes), bundle=learn, prefix=recipe.prefix)] if notes.is_file() else []
+    for way in recipe.weak_by:
+        weak = str(work / "weak" / f"{way}.jsonl")
+        gold.append(ListGold(corpus=weak, bundle=learn, lists=recipe.lists, hide_names=way is Way.NAMES))
     made = CrossEncoderRecipe(
         base=str(work / "tuned"),
         seed=recipe.seed,
@@ -159,8 +165,8 @@ def make_reranker(work: Work, out: Path) -> Facts:
         prior=20.0,
         licence=recipe.licence,
         lists=Shape(candidates=12, none_share=0.05, certain_share=0.05),
-        gold=(notes,) if learn.is_file() else (),
-        names=(ListNames(bundle=str(draft / "all"), lists=recipe.lists),),
+        gold=tuple(gold),
+        names=(ListNames(bundle=learn, lists=recipe.lists),),
         dev=tuple(
             ListGold(corpus=str(q.corpus), bundle=str(draft / q.names.stem), prefix=q.prefix)
             for q in work.questions("dev")

@@ -19,8 +19,8 @@ from linker.errors import InvalidInput
 from linker.surface import normalise
 from ontologies.records import Name
 from training.dictionary import Entry, Ontology, read_entries
-from training.language.scripts import is_in_script, scripts_of
 from training.pairs import speaks
+from training.scripts import is_in_script, scripts_of
 
 _EXAMPLES = 5
 _MOSTLY = 0.5  # share of names in another script from which a tag is taken to be wrong

@@ -13,6 +13,7 @@ from training.language.stages import Question
 from training.precision import Precision
 from training.recipes import Place, Recipe
 from training.smoke import NAME as INVENTED
+from training.weak.corpus import Way
 
 
 class LanguageRecipe(Recipe):
@@ -24,6 +25,10 @@ class LanguageRecipe(Recipe):
     of their bare gold ids. teacher: a sentence encoder to imitate, see `training.teacher`. vocabulary: new tokens at
     most; 0 leaves that of the base. held: concepts to choose by, and as many to judge by. rows, pairs, lists: to learn
     from, at most, when aligning, when tuning, and for the cross-encoder.
+
+    weak_by: how mentions that nobody annotated are come by, see `training.weak`: from weak_texts, plain text in the
+    language; with links of weak_precision, in (0, 1]; from weak_notes, annotated in another language, and a translator,
+    `module:function`. learning_curve: also learn from shares of the names and notes (`training.language.learning`).
     """
 
     language: str = Field(min_length=2)
@@ -35,6 +40,12 @@ class LanguageRecipe(Recipe):
     tests: tuple[Place, ...] = ()
     prefix: str = ""
     teacher: str | None = None
+    weak_by: tuple[Way, ...] = ()
+    weak_texts: tuple[Place, ...] = ()
+    weak_precision: float = Field(default=0.9, gt=0, le=1)
+    weak_notes: tuple[Place, ...] = ()
+    translator: str = ""
+    learning_curve: bool = False
     vocabulary: int = Field(default=8000, ge=0)
     held: int = Field(default=500, ge=1)
     rows: int = Field(default=160_000, ge=1)

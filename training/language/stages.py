@@ -8,6 +8,7 @@ that bears the mention as its name.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,13 +105,23 @@ def _curve(question: Question, stage: str, outcomes: Sequence[Outcome], ranks: N
     )
 
 
-def write_report(folder: Path, curves: Sequence[Curve], *, title: str, sections: Sequence[Section] = ()) -> None:
-    """Write figures.json, curves.png and report.md, whose first sections are `sections`."""
+def write_report(
+    folder: Path,
+    curves: Sequence[Curve],
+    *,
+    title: str,
+    sections: Sequence[Section] = (),
+    pictures: Sequence[Path] = (),
+) -> None:
+    """Write figures.json, curves.png and report.md, with `sections` first; `pictures` are copied beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FIGURES).write_text(json.dumps([asdict(curve) for curve in curves], indent=1) + "\n", encoding="utf-8")
     _draw(folder / CURVES, curves)
     tables = [_table(question, curves) for question in _questions(curves)]
-    (folder / REPORT).write_text(f"{markdown(title, [*sections, *tables])}\n![]({CURVES})\n", encoding="utf-8")
+    for picture in pictures:
+        shutil.copyfile(picture, folder / picture.name)
+    shown = "".join(f"\n![]({name})\n" for name in (CURVES, *(picture.name for picture in pictures)))
+    (folder / REPORT).write_text(f"{markdown(title, [*sections, *tables])}{shown}", encoding="utf-8")
 
 
 def _questions(curves: Sequence[Curve]) -> list[str]:

@@ -14,14 +14,19 @@ for package in ("accelerate", "datasets", "matplotlib", "pytorch_metric_learning
     pytest.importorskip(package, reason="needs the extra `train`")
 
 from linker.cli import app
+from linker.corpus import read_corpus
 from linker.errors import InvalidInput
 from linker.manifest import read_manifest
 from linker.pipeline import Linker
 from linker.records import Mention
-from training.dictionary import Ontology
+from ontologies.build import build
+from ontologies.starter import ENCODER
+from training.dictionary import Ontology, read_entries, read_source
 from training.errors import TrainingError
 from training.language.chain import train_language
-from training.language.recipe import SMOKE, LanguageRecipe
+from training.language.recipe import SMOKE, LanguageRecipe, Work
+from training.language.supervision import make_weak
+from training.weak.corpus import Way
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(SwigPy|swigvarlink):DeprecationWarning")
 
@@ -39,29 +44,43 @@ def table(path: Path, rows: list[tuple[str, str, str]]) -> tuple[Ontology, ...]:
     return (Ontology(path=str(path)),)
 
 
+def plain(folder: Path) -> Path:
+    path = folder / "plain.txt"
+    path.write_text("Tiene fallo agudo de riñón desde 2012, y dolor agudo de hígado.\n", encoding="utf-8")
+    return path
+
+
 @pytest.mark.long
 def test_one_command_makes_a_judged_bundle_and_a_second_one_does_nothing(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = CliRunner().invoke(app, ["train", "language", "--smoke", "--out", str(out)], catch_exceptions=False)
+    command = ["train", "language", "--smoke", "--learning-curve", "--weak", str(plain(tmp_path)), "--out", str(out)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0
     figures = json.loads((out / "evaluation/figures.json").read_text())
     at = {(one["question"], one["stage"]): one["at"] for one in figures}
     assert at["es to en", "tuned"][24] > at["es to en", "base"][24]
     assert {"es to en", "en to es"} == {question for question, _ in at}
     assert "with cross-encoder" in (out / "evaluation/report.md").read_text()
+    report = (out / "evaluation/report.md").read_text()
+    assert "| names | 2 | 2 | 1 | none |" in report
+    assert "![](learning.png)" in report
+    assert (out / "evaluation/learning.png").read_bytes().startswith(b"\x89PNG")
+    points = json.loads((out / "learning/learning.json").read_text())
+    assert [point["count"] for point in points if point["question"] == "es to en"] == [18, 35, 70, 140]
+    assert points[-1]["at"]["25"] == at["en to es", "tuned"][24]
     manifest, _ = read_manifest(out / "bundle")
     assert set(manifest.languages) == {"en", "es"}
     (link,) = Linker.open(out / "bundle").link([Mention("dolor agudo de riñón")])
     assert link.candidates[0].concept_id == "INVENTED:002"
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    again = CliRunner().invoke(app, ["train", "language", "--smoke", "--out", str(out)], catch_exceptions=False)
+    again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert again.exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
     shutil.rmtree(out / "bundle")
     (out / "bundle.json").unlink()
-    CliRunner().invoke(app, ["train", "language", "--smoke", "--out", str(out), "--step", "bundle"])
+    CliRunner().invoke(app, [*command, "--step", "bundle"])
     assert read_manifest(out / "bundle")[0].files == manifest.files
 
 
@@ -114,6 +133,31 @@ def test_a_base_that_cannot_read_the_language_is_refused_with_the_share(tmp_path
         train_language(recipe, tmp_path / "run", only=["names", "base"])
     facts = train_language(recipe.model_copy(update={"vocabulary": 300}), tmp_path / "run", only=["names", "base"])
     assert facts["base"]["unknown_to_base"] > 0.5 > facts["base"]["unknown"]
+
+
+def test_mentions_that_nobody_annotated_are_of_concepts_that_are_not_held_out(tmp_path: Path) -> None:
+    texts = tmp_path / "all.txt"
+    everything = read_entries(SMOKE.ontologies)
+    spanish = {name.name: i for i, entry in everything.items() for name in entry.names if name.language == "es"}
+    texts.write_text("".join(f"Tiene {name}.\n" for name in spanish), encoding="utf-8")
+    recipe = changed(weak_by=(Way.NAMES,), weak_texts=(str(texts),))
+    work = Work(recipe, tmp_path / "run")
+    train_language(recipe, work.run, only=["names"])
+    learned = set(read_entries([Ontology(path=str(work / "names" / "learn.tsv"))]))
+    build([read_source(Ontology(path=str(work / "names" / "learn.tsv")))], work / "draft" / "learn", encoder=ENCODER)
+    (work / "weak").mkdir()
+    facts = make_weak(work, work / "weak")
+    found = {code for mention in read_corpus(work / "weak" / "names.jsonl") for code in mention.gold}
+    assert found == learned
+    assert set(spanish.values()) - learned
+    assert facts["names"]["mentions"] == len(learned)  # type: ignore[index]
+
+
+def test_what_a_way_is_made_from_is_asked_for() -> None:
+    for options, field in ((["--weak-by", "confident"], "--weak:"), (["--weak-by", "projection"], "--weak-corpus")):
+        result = CliRunner().invoke(app, ["train", "language", "--smoke", "--out", "nowhere", *options])
+        assert isinstance(result.exception, InvalidInput)
+        assert field in str(result.exception)
 
 
 def test_lang_and_ontology_are_asked_for() -> None:

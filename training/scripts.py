@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 
 # By primary subtag, as `unicodedata.name` begins; what is not here is written in Latin letters.
@@ -50,6 +52,17 @@ def is_in_script(name: str, scripts: tuple[str, ...]) -> bool:
     """
     letters = [char for char in name if char.isalpha()]
     return not letters or any(_script(char) in scripts for char in letters)
+
+
+def share_in_scripts(texts: Iterable[str], scripts: tuple[str, ...]) -> float:
+    """The share, in [0, 1], of the letters of texts that are of one of the scripts; 1 where there are no letters.
+
+    >>> share_in_scripts(["fiebre", "лихо"], ("LATIN",)), share_in_scripts(["38,5"], ("LATIN",))
+    (0.6, 1.0)
+    """
+    letters = Counter(char for text in texts for char in text if char.isalpha())
+    own = sum(count for char, count in letters.items() if _script(char) in scripts)
+    return own / letters.total() if letters else 1.0
 
 
 @lru_cache(maxsize=4096)

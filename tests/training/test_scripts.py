@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.language.scripts import is_in_script, scripts_of
+from training.scripts import is_in_script, scripts_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Gold mentions that nobody annotated: out of plain text, or out of annotated notes in another language."""
