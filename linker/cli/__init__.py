@@ -5,7 +5,9 @@ Exit codes: 0 done; 2 bad input or usage, told in one line; 1 a bug.
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Annotated, Any
@@ -45,8 +47,8 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name in _COMMANDS:
-            return _load(EntryPoint(cmd_name, _COMMANDS[cmd_name], _PLUGINS))
-        return next((_load(p) for p in entry_points(group=_PLUGINS, name=cmd_name)), None)
+            return _flowing(_load(EntryPoint(cmd_name, _COMMANDS[cmd_name], _PLUGINS)))
+        return next((_flowing(_load(p)) for p in entry_points(group=_PLUGINS, name=cmd_name)), None)
 
 
 def _load(command: EntryPoint) -> Any:
@@ -59,6 +61,13 @@ def _load(command: EntryPoint) -> Any:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(command.name)(loaded)
     return typer.main.get_command(app)
+
+
+def _flowing(command: Any) -> Any:
+    """The command with a help whose paragraphs are as wide as the terminal, not as the source; examples stay lines."""
+    for each in (command, *getattr(command, "commands", {}).values()):
+        each.help = re.sub(r"(?<=\S)\n(?=\S)", " ", inspect.cleandoc(each.help or ""))
+    return command
 
 
 app = typer.Typer(
