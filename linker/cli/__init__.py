@@ -5,11 +5,11 @@ Exit codes: 0 done; 2 bad input or usage, told in one line; 1 a bug.
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -66,7 +66,7 @@ def _load(command: EntryPoint) -> Any:
 def _flowing(command: Any) -> Any:
     """The command with a help whose paragraphs are as wide as the terminal, not as the source; examples stay lines."""
     for each in (command, *getattr(command, "commands", {}).values()):
-        each.help = re.sub(r"(?<=\S)\n(?=\S)", " ", inspect.cleandoc(each.help or ""))
+        each.help = re.sub(r"(?<=\S)\n(?=\S)", " ", cleandoc(each.help or ""))
     return command
 
 

@@ -185,6 +185,13 @@ def test_help_names_every_command(run) -> None:
         assert command in text
 
 
+def test_help_is_as_wide_as_the_terminal_and_examples_stay_lines(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    lines = [line.strip() for line in run("bulk", "--help").out.splitlines()]
+    assert "linker bulk notes.csv --out coded" in lines
+    assert [line for line in lines if line.startswith("The same command") and line.endswith("columns are.")]
+
+
 def test_a_closed_pipe_is_no_error(bundle: Path) -> None:
     lines = b'{"mention": "heart attack"}\n' * 2000
     command = f"{sys.executable} -m linker link -b {bundle} | head -n 1"
