@@ -73,7 +73,8 @@ def test_documents_are_counted(start: Callable[..., Any]) -> None:
     found = samples(text)
     assert found["linker_items_total", ("/linker.v1.LinkingService/AnnotateDocuments",)] == 2
     assert found["linker_mentions_linked_total", ()] == found["linker_batch_mentions_count", ()] == 1
-    assert found["linker_stage_seconds_count", ("detect",)] == found["linker_stage_seconds_count", ("encode",)] == 1
+    assert found["linker_stage_seconds_count", ("detect",)] in (1, 2)  # in one batch, or each in its own
+    assert found["linker_stage_seconds_count", ("encode",)] == 1
     assert MARKER not in text
 
 

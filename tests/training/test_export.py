@@ -6,6 +6,7 @@ import json
 import resource
 import shutil
 import signal
+import string
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from ontologies.starter import ENCODER
 from training.card import Card
 from training.checkpoint import CheckpointError, Pooling
 from training.export import ExportError, export
+from training.invented import invented_names
 from training.parity import Parity
 from training.precision import Precision
 from training.tracing import read_encoder, read_reranker
@@ -54,8 +56,14 @@ def shape(**changed: Any) -> Any:
 
 
 def save(model: Any, folder: Path) -> Path:
+    """With a vocabulary of its own: what random weights come to must not depend on that of the starter."""
     model.save_pretrained(folder)
-    (folder / "tokenizer.json").write_bytes((ENCODER / "tokenizer.json").read_bytes())
+    settings = json.loads((ENCODER / "tokenizer.json").read_text(encoding="utf-8"))
+    letters = string.ascii_lowercase + string.digits
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    words += sorted({word for name in NAMES for word in name.split()} - set(words))
+    settings["model"]["vocab"] = {word: number for number, word in enumerate(words)}
+    write(folder, {"tokenizer.json": settings})
     return folder
 
 
@@ -226,8 +234,8 @@ def test_what_is_not_a_model_is_told(copy: Path, tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_told(tmp_path: Path) -> None:
-    small = save(transformers.BertModel(shape(vocab_size=100)), tmp_path / "small")
-    with pytest.raises(CheckpointError, match=r"tokenizer has \d+ tokens, and the model only 100"):
+    small = save(transformers.BertModel(shape(vocab_size=50)), tmp_path / "small")
+    with pytest.raises(CheckpointError, match=r"tokenizer has \d+ tokens, and the model only 50"):
         read_encoder(small, pooling=Pooling.MEAN)
 
 
@@ -235,7 +243,7 @@ def test_an_export_too_far_from_torch_is_not_written(tmp_path: Path) -> None:
     torch.manual_seed(0)
     wild = save(transformers.BertModel(shape(initializer_range=3.0)), tmp_path / "wild")
     with pytest.raises(ExportError, match=r"too far from the torch model: worst cosine .* \(limit 0.99\)"):
-        export_encoder(wild, tmp_path / "out", precision=Precision.INT8)
+        export_encoder(wild, tmp_path / "out", precision=Precision.INT8, names=invented_names()[::9])
     assert [path.name for path in tmp_path.iterdir()] == ["wild"]
 
 
