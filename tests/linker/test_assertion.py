@@ -23,6 +23,7 @@ Without evidence of [pneumonia] on the film. | negated
 The scan was negative for [fracture]. | negated
 [Pulmonary embolism] was ruled out. | negated
 No fever, but [cough] for three days. |
+No fever, with [hypertension] and [diabetes]. | |
 No [fever] but cough for three days. | negated
 There is no increase in the [effusion]. |
 He is not only tired, he has [anemia]. |
@@ -60,6 +61,7 @@ Her family physician saw the [rash]. |
 No family history of [sudden death]. | negated family
 """,
     "es": """
+Paciente sin fiebre, con [hipertensión arterial] y [diabetes]. | |
 Paciente con [asma]. |
 Niega [dolor torácico]. | negated
 Sin [fiebre] ni [tos]. | negated | negated
@@ -79,6 +81,7 @@ Madre con [cáncer de mama]. | family
 Antecedentes familiares de [diabetes]. | family
 """,
     "fr": """
+Patient sans fièvre, avec [hypertension artérielle]. |
 Patient avec [asthme]. |
 Pas de [fièvre] ni de [toux]. | negated | negated
 Pas d'[asthme] connu. | negated
@@ -97,6 +100,7 @@ Mère avec [cancer du sein]. | family
 Antécédents familiaux de [diabète]. | family
 """,
     "de": """
+Patient ohne Fieber, mit arterieller [Hypertonie]. |
 Patient mit [Asthma]. |
 Kein [Fieber], keine [Dyspnoe]. | negated | negated
 Ohne [Husten]. | negated
