@@ -9,9 +9,10 @@ that MeSH names too: it knows what drugs are called in shops, laboratories and o
 the other side of that: the MeSH descriptors that UNII names too. `mesh-diseases.tsv` are those of diseases and mental
 disorders, an open dictionary for gold mentions that name MeSH.
 
-`hpo-translated.tsv` and `doid-translated.tsv` have names in other languages beside the English ones, to align by. They
-hold no concept of HPO that is held out, and none that shares a name with one: on those it is measured how well names
-are found across languages (`benchmarks/translations.py`).
+`hpo-translated.tsv` and `doid-translated.tsv` have names in other languages beside the English ones, to align by. No
+table holds a concept of HPO that is held out, and these two none that shares a name with one: on those it is measured
+how well names are found across languages (`benchmarks/translations.py`) and from what patients say
+(`benchmarks/layperson.py`).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ SOURCES = {
 
 
 def held_out() -> frozenset[str]:
-    """The concepts of HPO that no translated name is learned of."""
+    """The concepts of HPO of which no name is learned."""
     return frozenset(HELD_OUT.read_text(encoding="utf-8").split())
 
 
@@ -72,7 +73,8 @@ def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
     Raises OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
-    tables = {name: list(_rows(folder, table)) for name, table in SOURCES.items()}
+    without = held_out()
+    tables = {name: [row for row in _rows(folder, table) if row[0] not in without] for name, table in SOURCES.items()}
     tables["unii"] = list(_substances(unii, {normalise(name) for _, name, *_ in tables["mesh"]}))
     substances = {normalise(name) for _, name, *_ in tables["unii"]}
     shared = {concept_id for concept_id, name, *_ in tables["mesh"] if normalise(name) in substances}
@@ -82,7 +84,6 @@ def write_sources(folder: Path, unii: Path, out: Path) -> dict[str, int]:
     # The synonyms of HPO's translations are mostly English still, or mined from a corpus, but for the German ones.
     hpo = list(_translated(folder / "hpo_multilingual.names.tsv.xz", with_synonyms=("en", "de")))
     doid = list(_translated(folder / "doid_en_es.names.tsv.xz", with_synonyms=("en", "es")))
-    without = held_out()
     hidden = {normalise(name) for concept_id, name, *_ in hpo if concept_id in without}
     tables["hpo-translated"] = list(_informative(hpo, hidden))
     informative = list(_informative(doid, hidden))

@@ -1,7 +1,7 @@
 """The starter bundle: SNOMED CT Global Patient Set merged with MONDO, an encoder and a reranker, all openly licensed.
 
 `terms/` holds the merged names and ids, with licences; `rebuild.py` makes it from the published packages. `encoder/`
-and `reranker/` hold the models, made by the recipes `starter-encoder` and `starter-reranker`. The bundle itself is
+and `reranker/` hold the models, made by the recipes `starter-synonyms` and `starter-reranker`. The bundle itself is
 built from them on first use, into the user's cache directory, under a name that changes with its ingredients.
 """
 

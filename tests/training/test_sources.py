@@ -79,3 +79,5 @@ def test_translations_say_something_new_and_hide_what_is_held_out(tmp_path: Path
         "hpo": [("Fever", "en"), ("Fiebre", "es"), ("Hitze", "de")],
         "doid": [("chill", "en"), ("escalofrío", "es")],
     }
+    english = [r.name for r in read(tmp_path / "out" / "hpo.tsv").records if isinstance(r, Name)]
+    assert english == ["Fever"]
