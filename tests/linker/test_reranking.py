@@ -83,8 +83,10 @@ def test_a_unique_exact_hit_is_left_alone_unless_asked(reranked: Linker) -> None
 
 
 def test_the_score_moves_candidates_up(reranked: Linker) -> None:
-    before = reranked.link(["shivering"], Options(top_k=16, rerank=RerankMode.NEVER))[0].candidates
-    after = reranked.link(["shivering"], Options(top_k=16))[0].candidates
+    before, after = (
+        reranked.link(["asthmatic attacks"], Options(top_k=16, rerank=mode))[0].candidates
+        for mode in (RerankMode.NEVER, RerankMode.ALWAYS)
+    )
     liked = {c.concept_id for c in before[:DEPTH] if LIKED in c.semantic_types}
     ids_before, ids_after = ([c.concept_id for c in found] for found in (before, after))
     assert liked
