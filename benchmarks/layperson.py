@@ -5,8 +5,8 @@
     linker evaluate layperson/held-out.jsonl layperson/others.jsonl -b layperson/bundle --rerank never
 
 HPO marks synonyms that its authors wrote for patients. Written are names.tsv, all other names; and as mentions those
-marked, as far as no concept has them as another name: of the concepts that `training.sources` holds out, of which the
-shipped encoder learned from no release of HPO, and 1,500 of the others, which it did.
+marked, as far as no concept has them as another name: of the concepts that `training.sources` holds out, of which
+`starter-synonyms` learned no name of HPO (the run that it began from had, once), and 1,500 of the others.
 """
 
 from __future__ import annotations
