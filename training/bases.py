@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -17,8 +16,10 @@ from transformers import AutoModel
 from linker.console import progress
 from linker.records import Embeddings
 from training import smoke
-from training.checkpoint import WEIGHTS, check_folder, find_model
+from training.card import Card, data_of
+from training.checkpoint import EXPORTED, WEIGHTS, check_folder, find_model, is_exported, sha256
 from training.errors import TrainingError
+from training.restored import restore
 from training.trainer import quiet
 
 _SLICE = 4096  # names embedded between two steps of the progress bar
@@ -27,25 +28,48 @@ _UNTRAINED = ("pooler.",)  # weights that no sentence encoder uses, and that man
 
 
 def load_base(base: str) -> SentenceTransformer:
-    """A sentence encoder: a run (its best model), a model folder, the name of a model on the hub, or `invented`.
+    """A sentence encoder: a run (its best model), a model folder, the name of a model on the hub, an encoder that was
+    exported in int8, a bundle or `starter` (theirs), or `invented`.
 
-    Weights are read from safetensors only; a plain transformer gets mean pooling. Raises `TrainingError`: no such
-    model, no tokenizer, or weights that are not those of the architecture in its config.
+    Weights are read from safetensors and ONNX only; a plain transformer gets mean pooling. Raises `TrainingError` or
+    `CheckpointError`: no such model, no tokenizer, or weights that are not those of the architecture in its config.
     """
-    if base == smoke.NAME and not Path(base).exists():
-        with tempfile.TemporaryDirectory() as temporary, quiet():
-            smoke.write_invented_base(Path(temporary))
-            return _opened(Path(temporary))
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Path(temporary) / "base"
+        if _is_invented(base):
+            with quiet():
+                smoke.write_invented_base(made)
+            return _opened(made)
+        folder = check_base(base)
+        if not is_exported(folder):
+            return _opened(folder)
+        with quiet():
+            restore(folder, made)
+        return _opened(made)
+
+
+def check_base(base: str) -> Path:
+    """The folder of a base that is not `invented`. Raises CheckpointError where nothing can be loaded from it."""
     folder = find_model(base)
-    check_folder(folder)
-    return _opened(folder)
+    if not is_exported(folder):
+        check_folder(folder)
+    return folder
 
 
-def weights_sha256(base: str) -> str:
-    """SHA-256 of the weights of a base; "" of the invented one, which are made anew each time."""
-    if base == smoke.NAME and not Path(base).exists():
-        return ""
-    return hashlib.sha256((find_model(base) / WEIGHTS).read_bytes()).hexdigest()
+def card_from(base: str) -> Card:
+    """The beginning of the card of what is made from a base: its name, the digest of its weights, where it is not made
+    anew each time, and what it learned from.
+    """
+    name = Path(base).name if Path(base).exists() else base
+    if _is_invented(base):
+        return Card(base=name)
+    folder = find_model(base)
+    weights = folder / (EXPORTED if is_exported(folder) else WEIGHTS)
+    return Card(base=name, base_sha256=sha256(weights), data=data_of(folder))
+
+
+def _is_invented(base: str) -> bool:
+    return base == smoke.NAME and not Path(base).exists()
 
 
 def _opened(folder: Path) -> SentenceTransformer:

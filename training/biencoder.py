@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from sentence_transformers import (
     SentenceTransformer,
@@ -31,7 +32,8 @@ from linker.console import stderr
 from linker.publishing import publish
 from linker.records import Embeddings
 from training.alignment import Aligned, AlignmentLoss, AlignmentOptions, make_alignment
-from training.bases import embed, interpolated, load_base, save_model, weights_of, weights_sha256
+from training.bases import card_from, embed, interpolated, load_base, save_model, weights_of
+from training.bunching import bunches
 from training.card import FILE, UNKNOWN, Card, Data
 from training.dev import NEAREST, OTHERS, DevOptions, DevSet, Gold, figures, prepare
 from training.dictionary import Ontology, read_entries, read_source
@@ -41,7 +43,7 @@ from training.pairs import Names, Numbers, PairOptions, PairReport, make_pairs
 from training.recipes import FIGURE, Place, Recipe, Share
 from training.runs import Run, open_run
 from training.teacher import load_teacher
-from training.trainer import Outcome, Task, fit, set_seed, use_bf16
+from training.trainer import BUNCH, Outcome, Task, fit, set_seed, use_bf16
 
 DATA = "data"
 MERGED = "merge.json"
@@ -54,7 +56,8 @@ class BiencoderRecipe(Recipe):
 
     base: a model folder, the name of a model on the hub, a run folder, or `invented`. max_length: tokens of a name that
     training reads. source: ontologies whose names are learned. gold: mentions that are learned as names of their
-    concept. dev: what decides which model is best. teacher: a sentence encoder whose cosines are imitated.
+    concept. bunch: how many rows whose names are near, of one vocabulary, stand together in a batch; 1 draws all at
+    random. dev: what decides which model is best. teacher: a sentence encoder whose cosines are imitated.
     alignment: draw names of other languages to those of one, instead of pairing names.
     merge_with_base: share of the base's weights averaged into the last model, which is the result where nothing was
     better on dev; "auto" tries none, 1/4, 1/2 and 3/4.
@@ -67,6 +70,7 @@ class BiencoderRecipe(Recipe):
     gold: tuple[Gold, ...] = ()
     dev: tuple[DevOptions, ...] = ()
     pairs: PairOptions = PairOptions()
+    bunch: int = Field(default=1, ge=1)
     alignment: AlignmentOptions | None = None
     mining: Mining | None = None
     teacher: Place | None = None
@@ -87,6 +91,8 @@ class BiencoderRecipe(Recipe):
     def _aligns_or_pairs(self) -> BiencoderRecipe:
         if self.alignment is not None and (self.gold or self.mining is not None):
             raise ValueError("expected no [[gold]] and no [mining] beside [alignment]: learn from them in a second run")
+        if self.bunch > 1 and (self.alignment is not None or self.mining is not None):
+            raise ValueError("expected bunch = 1 beside [alignment] or [mining], which say what stands beside a name")
         return self
 
 
@@ -109,7 +115,7 @@ def train_biencoder(recipe: BiencoderRecipe, out: Path, *, resume: bool = False)
         set_seed(recipe.seed)
         model = load_base(recipe.base)
         session = _Session(recipe, run, model)
-        names, rows = _data(session)
+        names, rows, numbers = _data(session)
         devs = prepare(recipe.dev, run.folder, session.embed, seed=recipe.seed)
         base = weights_of(model)
         loss = _loss(session, names, rows)
@@ -119,7 +125,7 @@ def train_biencoder(recipe: BiencoderRecipe, out: Path, *, resume: bool = False)
             arguments_class=SentenceTransformerTrainingArguments,
             model=model,
             loss=loss,
-            rows=_dataset(names, rows),
+            rows=_dataset(names, rows, numbers),
             score=(lambda: figures(devs, session.embed)) if devs else None,
             save=session.save,
         )
@@ -147,19 +153,29 @@ class _Session:
         save_model(self.model, folder, max_length=self._max_length)
 
 
-def _data(session: _Session) -> tuple[Names, Numbers]:
-    """Names and rows as the run folder has them, made first if it does not."""
+def _data(session: _Session) -> tuple[Names, Numbers, list[int] | None]:
+    """Names, rows and their bunches, if there are any, as the run folder has them; made first if it does not."""
     folder = session.run.folder / DATA
     if not folder.is_dir():
         with publish(folder) as staging:
             options = session.recipe.alignment
             names, rows, report = _align(session, options, staging) if options else _make_data(session)
             pq.write_table(pa.table(asdict(names)), staging / "names.parquet")
-            pq.write_table(pa.table({"names": list(rows)}), staging / "rows.parquet")
+            columns: dict[str, Any] = {"names": list(rows)}
+            if session.recipe.bunch > 1:
+                columns["bunch"] = _bunches(session, names, rows)
+            pq.write_table(pa.table(columns), staging / "rows.parquet")
             (staging / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     names = Names(**pq.read_table(folder / "names.parquet").to_pydict())
-    rows = np.array(pq.read_table(folder / "rows.parquet")["names"].to_pylist(), dtype=np.int32)
-    return names, rows
+    table = pq.read_table(folder / "rows.parquet").to_pydict()
+    return names, np.array(table["names"], dtype=np.int32), table.get("bunch")
+
+
+def _bunches(session: _Session, names: Names, rows: Numbers) -> NDArray[np.int64]:
+    anchors, inverse = np.unique(rows[:, 0], return_inverse=True)
+    vectors = session.embed([names.texts[number] for number in anchors], "Embedding names")[inverse]
+    vocabularies = np.array([names.vocabularies[number] for number in rows[:, 0]])
+    return bunches(vectors, vocabularies, session.recipe.bunch, seed=session.recipe.seed)
 
 
 def _make_data(session: _Session) -> tuple[Names, Numbers, dict[str, Any]]:
@@ -205,10 +221,11 @@ def _tell(report: PairReport) -> None:
         say(f"  {ids:,} gold ids, {mentions:,} times, are in no [[source]]: {first}; all are in {DATA}/report.json")
 
 
-def _dataset(names: Names, rows: Numbers) -> Dataset:
+def _dataset(names: Names, rows: Numbers, numbers: Sequence[int] | None) -> Dataset:
     columns = ["anchor", "positive", *(f"negative_{number}" for number in range(1, rows.shape[1] - 1))][: rows.shape[1]]
     texts = {column: [names.texts[number] for number in rows[:, at]] for at, column in enumerate(columns)}
-    return Dataset.from_dict({**texts, "label": rows.tolist()})
+    together = {} if numbers is None else {BUNCH: numbers}
+    return Dataset.from_dict({**texts, "label": rows.tolist(), **together})
 
 
 def _loss(session: _Session, names: Names, rows: Numbers) -> nn.Module:
@@ -277,11 +294,11 @@ def _card(recipe: BiencoderRecipe, devs: Sequence[DevSet], trained: Trained) -> 
         data.append(Data(name=named, licence=gold.licence or UNKNOWN, use="gold mentions"))
     figure = f"{FIGURE} among {NEAREST} near and {OTHERS:,} other names"
     values = {dev.name: trained.best.get(f"{FIGURE} {dev.name}", trained.best[FIGURE]) for dev in devs}
-    return Card(
-        base=Path(recipe.base).name if Path(recipe.base).exists() else recipe.base,
-        base_sha256=weights_sha256(recipe.base),
+    base = card_from(recipe.base)
+    return replace(
+        base,
         licence=recipe.licence,
-        data=tuple(data),
+        data=tuple(dict.fromkeys((*base.data, *data))),
         metrics={name: {figure: value} for name, value in values.items()},
     )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from training.checkpoint import CheckpointError, read_object
+from training.checkpoint import CONFIG, CheckpointError, is_exported, read_object
 
 FILE = "card.json"
 UNKNOWN = "unknown"
@@ -56,6 +56,15 @@ def find_card(model: Path) -> Card:
     card = next((read_card(folder / FILE) for folder in around if (folder / FILE).is_file()), Card())
     recipes = [folder / _RECIPE for folder in around if (folder / _RECIPE).is_file()]
     return card if card.recipe or not recipes else replace(card, recipe=_portable(recipes[0]))
+
+
+def data_of(model: Path) -> tuple[Data, ...]:
+    """What a model learned from, as far as the card of its run, or its export, says. Raises CheckpointError."""
+    if not is_exported(model):
+        return find_card(model).data
+    path = model / CONFIG
+    config = read_object(path)
+    return tuple(_read_data(path, index, each) for index, each in enumerate(_list(path, config, "data")))
 
 
 def _portable(recipe: Path) -> str:

@@ -17,8 +17,10 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from linker.errors import LinkerError
+from ontologies.starter import ENCODER
 
 WEIGHTS = "model.safetensors"
+EXPORTED = "model.onnx"
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 _VOCABULARY = "vocab.txt"  # of a slow WordPiece tokenizer, which transformers turns into a fast one
@@ -34,7 +36,8 @@ _FETCHED = (
     "special_tokens_map.json",
     "*/config.json",
 )
-_RUN_MODELS = ("best", "model")  # where a run folder keeps what it made
+STARTER = "starter"
+_INSIDE = ("best", "model", "encoder")  # where a run keeps what it made, and a bundle what it encodes with
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -60,17 +63,30 @@ class Pooling(StrEnum):
     CLS = "cls"
 
 
+def place_of(model: str) -> str:
+    """`model` as it is, and for `starter`, where that is no folder, the encoder of the starter bundle."""
+    return str(ENCODER) if model == STARTER and not Path(model).exists() else model
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether `folder` holds a model that `linker export` wrote."""
+    return (folder / EXPORTED).is_file() and (folder / CONFIG).is_file()
+
+
 def find_model(model: str) -> Path:
-    """The folder of `model`: a model folder, a run folder with best/ or model/, or an id of the Hugging Face Hub.
+    """The folder of `model`: a model folder, a run or a bundle with one in it, `starter`, or an id of the Hugging Face
+    Hub.
 
     Of a Hub model only safetensors, tokenizer and configuration are downloaded. Raises CheckpointError.
     """
-    folder = Path(model)
+    folder = Path(place_of(model))
     if folder.is_dir():
-        inside = (folder / name for name in _RUN_MODELS if not (folder / CONFIG).is_file())
+        inside = (folder / name for name in _INSIDE if not (folder / CONFIG).is_file())
         return next((path for path in inside if (path / CONFIG).is_file()), folder)
     if folder.exists() or not _HUB_ID.fullmatch(model):
-        raise CheckpointError(f"{model}: expected a model folder, a run folder or an id of the Hugging Face Hub")
+        raise CheckpointError(
+            f"{model}: expected a folder of a model, a run or a bundle, or an id of the Hugging Face Hub"
+        )
     return _download(model)
 
 
@@ -113,6 +129,11 @@ def _no_weights(folder: Path) -> str:
         )
     if (folder / f"{WEIGHTS}.index.json").is_file():
         return f"{folder}: the weights are in several files; expected one {WEIGHTS}"
+    if is_exported(folder):
+        return (
+            f"{folder}: is exported, and {WEIGHTS} is what is wanted here; an encoder in int8 is turned back by "
+            f"python -m training.restored {folder} --out FOLDER"
+        )
     return f"{folder}: expected a model folder with {WEIGHTS}, and there is none"
 
 

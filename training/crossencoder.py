@@ -11,7 +11,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TypedDict
@@ -31,7 +31,7 @@ from linker.publishing import publish
 from ontologies.build import build
 from ontologies.starter import ENCODER
 from training import smoke
-from training.bases import load_base, weights_sha256
+from training.bases import card_from, load_base
 from training.card import FILE as CARD
 from training.card import UNKNOWN, Card, Data
 from training.fusion import fit_weight
@@ -201,11 +201,11 @@ def _card(recipe: CrossEncoderRecipe, run: Run, outcome: Outcome) -> Card:
     for names in recipe.names:
         named = names.title or Path(names.bundle).name
         data.append(Data(name=named, licence=names.licence or UNKNOWN, use="names"))
-    return Card(
-        base=Path(recipe.base).name if Path(recipe.base).exists() else recipe.base,
-        base_sha256=weights_sha256(recipe.base),
+    base = card_from(recipe.base)
+    return replace(
+        base,
         licence=recipe.licence,
-        data=tuple(data),
+        data=tuple(dict.fromkeys((*base.data, *data))),
         metrics={_name(gold): {FIGURE: best[f"{FIGURE} {_name(gold)}"]} for gold in recipe.dev},
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from linker.detection.tagger import LABELS, Tagged, joined, probabilities_of
 from linker.detection.windows import Reader
 from linker.errors import InvalidInput
 from training import smoke
-from training.bases import load_base, weights_sha256
+from training.bases import card_from, load_base
 from training.card import FILE as CARD
 from training.card import UNKNOWN, Card, Data
 from training.checkpoint import read_tokenizer
@@ -264,10 +264,10 @@ def _card(recipe: DetectorRecipe, run: Run, outcome: Outcome) -> Card:
         for corpus in recipe.corpus
     ]
     figures = {name.removeprefix(f"{FIGURE} "): value for name, value in best.items() if name.startswith(f"{FIGURE} ")}
-    return Card(
-        base=Path(recipe.base).name if Path(recipe.base).exists() else recipe.base,
-        base_sha256=weights_sha256(recipe.base),
+    base = card_from(recipe.base)
+    return replace(
+        base,
         licence=recipe.licence,
-        data=tuple(data),
+        data=tuple(dict.fromkeys((*base.data, *data))),
         metrics={f"{name}, notes held out": {FIGURE: value} for name, value in figures.items()},
     )

@@ -15,9 +15,8 @@ from ontologies.readers.options import Options
 from ontologies.records import Code, Concept, Name, Record, Release, Replacement, Source, TermType
 from ontologies.starter import TERMS
 from training import smoke
+from training.checkpoint import STARTER
 from training.recipes import Described, Place
-
-STARTER = "starter"
 
 
 class Ontology(Described):

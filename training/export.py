@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -133,6 +134,7 @@ def _config(base: Base, card: Card, precision: Precision, max_length: int) -> di
         "lowercase": _lowercases(base.tokenizer),
         "precision": precision.value,
         "weights_sha256": base.weights_sha256,
+        "data": [asdict(data) for data in card.data],
     }
 
 

@@ -14,7 +14,7 @@ from linker.errors import InvalidInput
 from training.cli.extra import train_extra
 from training.weak.corpus import Way
 
-_BASE = "sentence-transformers/all-MiniLM-L6-v2"
+_BASE = "starter"
 
 
 def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
@@ -31,7 +31,11 @@ def language(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
         ),
     ] = None,
     base: Annotated[
-        str, typer.Option(metavar="MODEL", help="Sentence encoder to start from: a folder, a run, a model on the hub.")
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Sentence encoder to start from: a folder, a run, a bundle, a hub model; starter is what is shipped.",
+        ),
     ] = _BASE,
     pivot: Annotated[str, typer.Option(metavar="TAG", help="The language that the base knows.")] = "en",
     corpus: Annotated[

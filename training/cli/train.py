@@ -23,7 +23,7 @@ HELP = """Train models from recipes.
 A run is a folder: kill it, and --resume goes on to the same result. A recipe is a TOML file, such as
 
 \b
-  base = "sentence-transformers/all-MiniLM-L6-v2"  # or a folder, or a run
+  base = "starter"       # what is shipped; or a folder, a run, a model on the hub
   \\[\\[source]]            # whose synonyms are learned; may come again
   path = "mondo.obo"     # what `linker build` reads, a bundle, starter
   \\[\\[dev]]               # gold mentions that say which model is best

@@ -25,7 +25,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from training.checkpoint import check_folder, find_model, sha256
+from training.bases import check_base
+from training.checkpoint import place_of, sha256
 from training.language import judging, models, names, supervision
 from training.language import learning as learning_curve
 from training.language.recipe import LanguageRecipe, Work
@@ -42,7 +43,7 @@ def train_language(
     ontologies, training, exporting and building raise.
     """
     if recipe.base != INVENTED:
-        check_folder(find_model(recipe.base))  # rather now than after the names
+        check_base(recipe.base)  # rather now than after the names
     return run_steps(out, steps_of(Work(recipe, out, workers)), only=only)
 
 
@@ -64,7 +65,7 @@ def steps_of(work: Work) -> list[Step]:
             what="giving the base the words of the language",
             make=partial(models.make_base, work),
             needs=("names",),
-            settings=[_digest(recipe.base), recipe.vocabulary, [_digest(path) for path in recipe.texts]],
+            settings=[_digest(place_of(recipe.base)), recipe.vocabulary, [_digest(path) for path in recipe.texts]],
         ),
         Step(
             name="aligned",

@@ -14,6 +14,8 @@ from linker.report import Section
 from ontologies.build import build
 from ontologies.records import Name, Source
 from training.calibration import fit, observe
+from training.card import data_of
+from training.checkpoint import find_model
 from training.dictionary import Ontology, read_source
 from training.language.learning import PICTURE, read_points
 from training.language.learning import section as learning_section
@@ -22,6 +24,7 @@ from training.language.stages import REPORT, SHOWN, Stage, ask, write_report
 from training.language.supervision import weak_section
 from training.pairs import speaks
 from training.placing import place
+from training.smoke import NAME as INVENTED
 from training.steps import Facts
 
 
@@ -53,7 +56,7 @@ def make_evaluation(work: Work, out: Path) -> Facts:
         for question in work.questions("test")
         for curve in ask(question, stages, out / "bundles", workers=work.workers)
     ]
-    sections, pictures = [_sources(work)], []
+    sections, pictures = [_sources(work), _base(work)], []
     if work.recipe.weak_by:
         sections.append(weak_section(work))
     if work.recipe.learning_curve:
@@ -72,6 +75,19 @@ def _sources(work: Work) -> Section:
         title="Learned from",
         columns=("ontology", "version", "licence"),
         rows=tuple((r.source, r.version or r.date or "-", r.licence or "states none") for r in releases),
+        prose=True,
+    )
+
+
+def _base(work: Work) -> Section:
+    base = work.recipe.base
+    learned = () if base == INVENTED else data_of(find_model(base))
+    return Section(
+        title="The base learned from",
+        columns=("data", "licence"),
+        rows=tuple((data.name, data.licence) for data in learned) or (("not stated", "-"),),
+        note=f"What is held out was held out from what was trained here, and not from {base}: where it learned names "
+        "of the same ontologies, in this language, all figures flatter it and what was made from it",
         prose=True,
     )
 

@@ -12,8 +12,9 @@ from linker.console import stderr
 from linker.surface import normalise
 from ontologies.build import build
 from training.alignment import AlignmentOptions
-from training.bases import load_base, save_model
+from training.bases import card_from, load_base, save_model
 from training.biencoder import BiencoderRecipe, train_biencoder
+from training.card import FILE as CARD
 from training.card import find_card
 from training.crossencoder import RERANKER, CrossEncoderRecipe, ListSchedule, train_crossencoder
 from training.crossencoder import Gold as ListGold
@@ -62,6 +63,7 @@ def make_base(work: Work, out: Path) -> Facts:
         told = asdict(extend(given, extended, texts, size=size, parallel=read.parallel, kept=read.kept))
     else:
         extended.symlink_to(given.name)
+    (extended / CARD).write_text(json.dumps(asdict(card_from(recipe.base)), indent=2) + "\n", encoding="utf-8")
     after = unknown_share(extended, texts)
     _say(f"tokens of {recipe.language} that are unknown: {before:.1%} to the base, {after:.1%} now")
     if after > _UNREADABLE:
