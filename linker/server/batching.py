@@ -3,11 +3,12 @@
 Each call is due after `STRETCH` times what it takes to answer it, and what is due first goes first: a small call passes
 large ones that came before it, calls of one size go in order, and none is passed for ever (earliest deadline first; Liu
 and Layland, 1973). Calls of up to `SMALL` tokens and larger ones have queues and batches of their own, and where both
-wait each has half of the work: a call of one mention waits for a batch of the large ones, and not for the whole of one
-that is nearly due. Those batches are short while small calls are about, and as long as the budget allows when there are
-none. Calls with equal jobs share batches: those that share a linker and options. One whose client has gone or whose
-deadline has passed is not worked on. A call may have more done than one thing after another, as where documents are
-read and what is found in them is linked: it is let in once, and what is still to come of it counts as waiting.
+wait each has half of the work. Where every worker is at a batch of large calls, one of small ones is done beside them,
+by a thread that goes before theirs: a call of one mention waits for none of the large ones. Their batches are short
+while small calls are about, and as long as the budget allows when there are none. Calls with equal jobs share batches:
+those that share a linker and options. One whose client has gone or whose deadline has passed is not worked on. A call
+may have more done than one thing after another, as where documents are read and what is found in them is linked: it is
+let in once, and what is still to come of it counts as waiting.
 
 A call is refused at once, rather than made to wait, where what goes before it and it itself are more than what is
 linked until it is due and more than `LEAST_BATCHES` full batches, or where more than `max_queued` waits. So what is
@@ -32,7 +33,7 @@ from typing import Any
 
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Observer, Unobserved
-from linker.server.priority import WORKER_NICENESS, give_way
+from linker.server.priority import PASSING_NICENESS, WORKER_NICENESS, give_way
 from linker.server.waiting import Admission, WaitingCall
 from linker.server.work import Job, Outcome, work
 
@@ -140,7 +141,12 @@ class Batcher:
         self._pool = ThreadPoolExecutor(
             workers, thread_name_prefix="link", initializer=give_way, initargs=(WORKER_NICENESS,)
         )
+        self._passing_pool = ThreadPoolExecutor(
+            1, thread_name_prefix="link-small", initializer=give_way, initargs=(PASSING_NICENESS,)
+        )
         self._idle = workers
+        self._at_large = 0  # workers at a batch of large calls
+        self._passing = False
         self._closed = False
         self._small, self._large = _Queue(), _Queue()
         self._small_until = 0.0
@@ -191,7 +197,8 @@ class Batcher:
     def close(self) -> None:
         """Take no more calls, and wait for the workers."""
         self._closed = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._passing_pool):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def check_room(self, tokens: int) -> None:
         """Raise `Busy` where a call that costs so much would not be answered in time."""
@@ -219,18 +226,21 @@ class Batcher:
         return monotonic() + self._allowed(tokens) * self._seconds_per_token / self.workers
 
     def _start_batches(self) -> None:
-        while self._idle and not self._closed and (self._small or self._large):
-            job, batch, late = self._next_batch()
+        while not self._closed and (queue := self._next_queue()) is not None:
+            job, batch, late = queue.next_batch(self._room(queue))
             for call in late:
                 self._observer.expired(mentions=call.items_waiting * job.links)
                 call.fail(Expired("the deadline passed while the call was waiting"))
             if batch:
-                self._start(job, batch)
+                self._start(job, batch, queue)
 
-    def _next_batch(self) -> tuple[Job, _Batch, list[WaitingCall]]:
-        take_small = self._small and (not self._large or self._small.taken <= self._large.taken)
-        queue = self._small if take_small else self._large
-        return queue.next_batch(self._room(queue))
+    def _next_queue(self) -> _Queue | None:
+        """The queue in turn, of those that have something for which there is a thread."""
+        turn_of_small = self._small and (not self._large or self._small.taken <= self._large.taken)
+        if self._idle:
+            return self._small if turn_of_small else self._large or None
+        may_pass = not self._passing and self._at_large == self.workers
+        return self._small if turn_of_small and may_pass else None
 
     def _room(self, queue: _Queue) -> int:
         """Tokens for the next batch of a queue."""
@@ -238,28 +248,39 @@ class Batcher:
             return min(SMALL, int(SHORT_S / self._seconds_per_token))
         # What is waiting is spread over the workers that are free: a lone large call does not leave one of them idle.
         most = max(self.max_batch, min(queue.first, LONG * self.max_batch))
-        return min(most, max(SMALL, ceil(queue.tokens / self._idle)))
+        return min(most, max(SMALL, ceil(queue.tokens / max(1, self._idle))))
 
-    def _start(self, job: Job, batch: _Batch) -> None:
+    def _start(self, job: Job, batch: _Batch, queue: _Queue) -> None:
         started = monotonic()
-        self._idle -= 1
+        passes, at_large = not self._idle, int(queue is self._large)
+        self._passing |= passes
+        self._idle -= not passes
+        self._at_large += at_large
         self._observer.batch_formed(
             mentions=sum(map(len, batch.values())) * job.links,
             tokens=_tokens(batch),
             waited_s=[admission.queue_ns / 1e9 for admission in {call.admission for call in batch}],
         )
         shares = [call.share(places) for call, places in batch.items()]
+
+        def finish(outcome: Outcome) -> None:
+            if passes:
+                self._passing = False
+            self._idle += not passes
+            self._at_large -= at_large
+            self._finish(job, batch, outcome, started)
+
+        pool = self._passing_pool if passes else self._pool
         try:
-            running = asyncio.get_running_loop().run_in_executor(self._pool, work, job, shares)
+            running = asyncio.get_running_loop().run_in_executor(pool, work, job, shares)
         except RuntimeError as error:  # no thread is to be had: nobody may wait for it
             failed = LinkingFailed("no worker could be started")
             failed.__cause__ = error
-            self._finish(job, batch, Outcome([failed] * len(batch)), started)
+            finish(Outcome([failed] * len(batch)))
             return
-        running.add_done_callback(lambda done: self._finish(job, batch, done.result(), started))
+        running.add_done_callback(lambda done: finish(done.result()))
 
     def _finish(self, job: Job, batch: _Batch, outcome: Outcome, started: float) -> None:
-        self._idle += 1
         took = (monotonic() - started) / _tokens(batch)
         self._seconds_per_token += _SMOOTHING * (took - self._seconds_per_token)
         done = 0

@@ -170,6 +170,42 @@ async def test_a_small_call_waits_for_one_batch_of_the_large_ones(
     assert [ids(one.result()) for one in calls] == large
 
 
+class HoldsLarge(FakeLinker):
+    """Only batches of several mentions wait for `gate`."""
+
+    def link_timed(self, mentions: Sequence[Mention], options: Options) -> tuple[list[Link], Timings]:
+        if len(mentions) > 1:
+            return super().link_timed(mentions, options)
+        return [Link(mention, (), NilReason.NO_CANDIDATE) for mention in mentions], TIMINGS
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_small_calls_pass_large_ones_that_hold_every_worker(
+    new_batcher: Callable[..., Batcher], workers: int
+) -> None:
+    held, batcher = HoldsLarge(), new_batcher(workers=workers)
+    large = [call(batcher, held, ["x"] * 200) for _ in range(workers + 1)]
+    for _ in range(workers):
+        await asyncio.to_thread(held.entered.acquire)
+    assert ids(await asyncio.wait_for(call(batcher, held, ["small"]), 5)) == ["small"]
+    more = call(batcher, held, ["more"])
+    await asyncio.sleep(0.05)
+    assert not any(one.done() for one in [more, *large])  # small ones have half of the work, and had it
+    held.gate.set()
+    await asyncio.gather(more, *large)
+
+
+async def test_no_call_passes_small_ones(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
+    """A thread more than there are workers would slow all of them."""
+    batcher = new_batcher()
+    first = await busy(batcher, fake)
+    others = [call(batcher, fake, ["small"]), call(batcher, fake, ["large"] * 200)]
+    await asyncio.sleep(0.05)
+    assert fake.batches == [["first"]]
+    fake.gate.set()
+    await asyncio.gather(first, *others)
+
+
 async def test_large_calls_alone_fill_their_batches(new_batcher: Callable[..., Batcher], fake: FakeLinker) -> None:
     batcher = new_batcher()
     first = call(batcher, fake, ["x"] * 200)
@@ -432,10 +468,10 @@ def test_the_same_results_with_and_without_batching(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is that of the whole process")
-async def test_the_event_loop_comes_first_then_workers_then_a_reload() -> None:
+async def test_the_event_loop_comes_first_then_small_calls_then_workers_then_a_reload() -> None:
     batcher, bundles = Batcher(workers=1, max_batch=128, max_queued=1024), Bundles({})
-    threads = (batcher._pool, bundles._reloader)
-    worker, reload = (pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() for pool in threads)
-    assert os.getpriority(os.PRIO_PROCESS, 0) < worker < reload
+    threads = (batcher._passing_pool, batcher._pool, bundles._reloader)
+    small, worker, reload = (pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() for pool in threads)
+    assert os.getpriority(os.PRIO_PROCESS, 0) < small < worker < reload
     batcher.close()
     bundles.stop()
