@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from sentence_transformers import (
     SentenceTransformer,
@@ -33,7 +32,6 @@ from linker.publishing import publish
 from linker.records import Embeddings
 from training.alignment import Aligned, AlignmentLoss, AlignmentOptions, make_alignment
 from training.bases import card_from, embed, interpolated, load_base, save_model, weights_of
-from training.bunching import bunches
 from training.card import FILE, UNKNOWN, Card, Data
 from training.dev import NEAREST, OTHERS, DevOptions, DevSet, Gold, figures, prepare
 from training.dictionary import Ontology, read_entries, read_source
@@ -43,7 +41,7 @@ from training.pairs import Names, Numbers, PairOptions, PairReport, make_pairs
 from training.recipes import FIGURE, Place, Recipe, Share
 from training.runs import Run, open_run
 from training.teacher import load_teacher
-from training.trainer import BUNCH, Outcome, Task, fit, set_seed, use_bf16
+from training.trainer import Outcome, Task, fit, set_seed, use_bf16
 
 DATA = "data"
 MERGED = "merge.json"
@@ -56,8 +54,7 @@ class BiencoderRecipe(Recipe):
 
     base: a model folder, the name of a model on the hub, a run folder, or `invented`. max_length: tokens of a name that
     training reads. source: ontologies whose names are learned. gold: mentions that are learned as names of their
-    concept. bunch: how many rows whose names are near, of one vocabulary, stand together in a batch; 1 draws all at
-    random. dev: what decides which model is best. teacher: a sentence encoder whose cosines are imitated.
+    concept. dev: what decides which model is best. teacher: a sentence encoder whose cosines are imitated.
     alignment: draw names of other languages to those of one, instead of pairing names.
     merge_with_base: share of the base's weights averaged into the last model, which is the result where nothing was
     better on dev; "auto" tries none, 1/4, 1/2 and 3/4.
@@ -70,7 +67,6 @@ class BiencoderRecipe(Recipe):
     gold: tuple[Gold, ...] = ()
     dev: tuple[DevOptions, ...] = ()
     pairs: PairOptions = PairOptions()
-    bunch: int = Field(default=1, ge=1)
     alignment: AlignmentOptions | None = None
     mining: Mining | None = None
     teacher: Place | None = None
@@ -91,8 +87,6 @@ class BiencoderRecipe(Recipe):
     def _aligns_or_pairs(self) -> BiencoderRecipe:
         if self.alignment is not None and (self.gold or self.mining is not None):
             raise ValueError("expected no [[gold]] and no [mining] beside [alignment]: learn from them in a second run")
-        if self.bunch > 1 and (self.alignment is not None or self.mining is not None):
-            raise ValueError("expected bunch = 1 beside [alignment] or [mining], which say what stands beside a name")
         return self
 
 
@@ -115,7 +109,7 @@ def train_biencoder(recipe: BiencoderRecipe, out: Path, *, resume: bool = False)
         set_seed(recipe.seed)
         model = load_base(recipe.base)
         session = _Session(recipe, run, model)
-        names, rows, numbers = _data(session)
+        names, rows = _data(session)
         devs = prepare(recipe.dev, run.folder, session.embed, seed=recipe.seed)
         base = weights_of(model)
         loss = _loss(session, names, rows)
@@ -125,7 +119,7 @@ def train_biencoder(recipe: BiencoderRecipe, out: Path, *, resume: bool = False)
             arguments_class=SentenceTransformerTrainingArguments,
             model=model,
             loss=loss,
-            rows=_dataset(names, rows, numbers),
+            rows=_dataset(names, rows),
             score=(lambda: figures(devs, session.embed)) if devs else None,
             save=session.save,
         )
@@ -153,29 +147,19 @@ class _Session:
         save_model(self.model, folder, max_length=self._max_length)
 
 
-def _data(session: _Session) -> tuple[Names, Numbers, list[int] | None]:
-    """Names, rows and their bunches, if there are any, as the run folder has them; made first if it does not."""
+def _data(session: _Session) -> tuple[Names, Numbers]:
+    """Names and rows as the run folder has them, made first if it does not."""
     folder = session.run.folder / DATA
     if not folder.is_dir():
         with publish(folder) as staging:
             options = session.recipe.alignment
             names, rows, report = _align(session, options, staging) if options else _make_data(session)
             pq.write_table(pa.table(asdict(names)), staging / "names.parquet")
-            columns: dict[str, Any] = {"names": list(rows)}
-            if session.recipe.bunch > 1:
-                columns["bunch"] = _bunches(session, names, rows)
-            pq.write_table(pa.table(columns), staging / "rows.parquet")
+            pq.write_table(pa.table({"names": list(rows)}), staging / "rows.parquet")
             (staging / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     names = Names(**pq.read_table(folder / "names.parquet").to_pydict())
-    table = pq.read_table(folder / "rows.parquet").to_pydict()
-    return names, np.array(table["names"], dtype=np.int32), table.get("bunch")
-
-
-def _bunches(session: _Session, names: Names, rows: Numbers) -> NDArray[np.int64]:
-    anchors, inverse = np.unique(rows[:, 0], return_inverse=True)
-    vectors = session.embed([names.texts[number] for number in anchors], "Embedding names")[inverse]
-    vocabularies = np.array([names.vocabularies[number] for number in rows[:, 0]])
-    return bunches(vectors, vocabularies, session.recipe.bunch, seed=session.recipe.seed)
+    rows = np.array(pq.read_table(folder / "rows.parquet")["names"].to_pylist(), dtype=np.int32)
+    return names, rows
 
 
 def _make_data(session: _Session) -> tuple[Names, Numbers, dict[str, Any]]:
@@ -221,11 +205,10 @@ def _tell(report: PairReport) -> None:
         say(f"  {ids:,} gold ids, {mentions:,} times, are in no [[source]]: {first}; all are in {DATA}/report.json")
 
 
-def _dataset(names: Names, rows: Numbers, numbers: Sequence[int] | None) -> Dataset:
+def _dataset(names: Names, rows: Numbers) -> Dataset:
     columns = ["anchor", "positive", *(f"negative_{number}" for number in range(1, rows.shape[1] - 1))][: rows.shape[1]]
     texts = {column: [names.texts[number] for number in rows[:, at]] for at, column in enumerate(columns)}
-    together = {} if numbers is None else {BUNCH: numbers}
-    return Dataset.from_dict({**texts, "label": rows.tolist(), **together})
+    return Dataset.from_dict({**texts, "label": rows.tolist()})
 
 
 def _loss(session: _Session, names: Names, rows: Numbers) -> nn.Module:

@@ -19,7 +19,6 @@ from pydantic import Field, field_validator
 
 from linker.console import progress
 from linker.corpus import GoldMention
-from linker.identifiers import split_curie
 from linker.perturbation import PERTURBATIONS
 from linker.surface import normalise
 from ontologies.records import Name
@@ -60,20 +59,17 @@ class Names:
     """Names by number, every name of the ontologies among them.
 
     texts: normalised. concepts: a number for each concept. groups: names of one group are never negatives.
-    vocabularies: the prefix of the concept's id.
     """
 
     texts: list[str] = field(default_factory=list)
     concepts: list[int] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
-    vocabularies: list[str] = field(default_factory=list)
 
-    def add(self, text: str, concept: int, group: int, vocabulary: str = "") -> int:
+    def add(self, text: str, concept: int, group: int) -> int:
         """Append a name; its number."""
         self.texts.append(text)
         self.concepts.append(concept)
         self.groups.append(group)
-        self.vocabularies.append(vocabulary)
         return len(self.texts) - 1
 
     def __len__(self) -> int:
@@ -239,8 +235,7 @@ class _Maker:
     def _name(self, concept_id: str, form: str) -> int:
         number = self._number.get((concept_id, form))
         if number is None:
-            vocabulary = split_curie(concept_id)[0]
-            number = self._names.add(form, self._concept[concept_id], self._group[concept_id], vocabulary)
+            number = self._names.add(form, self._concept[concept_id], self._group[concept_id])
             self._number[concept_id, form] = number
         return number
 

@@ -33,7 +33,6 @@ from training.runs import Run
 Score = Callable[[], Mapping[str, float]]  # figures on dev, that of the recipe among them, of the model as it is now
 Save = Callable[[Path], object]  # writes the model as it is now into an empty folder
 LENGTH = "length"  # the column that says how long a row is
-BUNCH = "bunch"  # the column that says which rows stay together
 _BATCHES_SORTED = 32  # that are made of rows which come together; more would tell epochs apart
 _WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)  # torch reports a full disk as RuntimeError
 
@@ -68,8 +67,7 @@ class Task:
     """What is trained, and how well it does.
 
     trainer_class, arguments_class: of sentence-transformers, or with a trainer that takes a `loss` as theirs do. rows:
-    as `loss` takes them; with a column `length`, rows of like length share a batch; with a column `bunch`, rows of one
-    number follow one another. score: figures on dev of `model` as
+    as `loss` takes them; with a column `length`, rows of like length share a batch. score: figures on dev of `model` as
     it is now; without it there is no early stop and the last model is the best. save: writes `model` as it is now.
     """
 
@@ -93,8 +91,6 @@ def fit(run: Run, recipe: Recipe, task: Task) -> Outcome:
     if start is None or not follower.is_over(start[0]):
         arguments = _arguments(task.arguments_class, run, schedule, total, seed)
         ordered = task.rows.select(_order(task.rows, schedule, seed))
-        if BUNCH in ordered.column_names:
-            ordered = ordered.remove_columns(BUNCH)  # the trainer takes every column for a text
         with quiet():
             trainer_class = _followed(task.trainer_class, run)
             trainer = trainer_class(model=task.model, args=arguments, train_dataset=ordered, loss=task.loss)
@@ -120,8 +116,6 @@ def _title(step: int) -> str:
 def _order(rows: Dataset, schedule: Schedule, seed: int) -> np.ndarray[Any, Any]:
     """Row numbers for all epochs, each in an order of its own."""
     random = np.random.default_rng(seed)
-    if BUNCH in rows.column_names:
-        return np.concatenate([_bunched(np.array(rows[BUNCH]), random) for _ in range(schedule.epochs)])
     order = np.concatenate([random.permutation(len(rows)) for _ in range(schedule.epochs)])
     if LENGTH not in rows.column_names:
         return order
@@ -131,13 +125,6 @@ def _order(rows: Dataset, schedule: Schedule, seed: int) -> np.ndarray[Any, Any]
     whole = len(order) - len(order) % schedule.batch_size
     batches = random.permutation(order[:whole].reshape(-1, schedule.batch_size))
     return np.concatenate([batches.reshape(-1), order[whole:]])
-
-
-def _bunched(numbers: np.ndarray[Any, Any], random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Row numbers, bunches in any order and rows in any order within theirs."""
-    places = random.permutation(numbers.max() + 1)
-    shuffled = random.permutation(len(numbers))
-    return shuffled[np.argsort(places[numbers[shuffled]], kind="stable")]
 
 
 def _arguments(arguments_class: type[Any], run: Run, schedule: Schedule, total: int, seed: int) -> Any:
