@@ -4,7 +4,7 @@ Each call is due after `STRETCH` times what it takes to answer it, and what is d
 large ones that came before it, calls of one size go in order, and none is passed for ever (earliest deadline first; Liu
 and Layland, 1973). Calls of up to `SMALL` tokens and larger ones have queues and batches of their own, and where both
 wait each has half of the work. Where every worker is at a batch of large calls, one of small ones is done beside them,
-by a thread that goes before theirs: a call of one mention waits for none of the large ones. Their batches are short
+and threads of small calls go before those of large ones: a call of one mention waits for none of them. Their batches are short
 while small calls are about, and as long as the budget allows when there are none. Calls with equal jobs share batches:
 those that share a linker and options. One whose client has gone or whose deadline has passed is not worked on. A call
 may have more done than one thing after another, as where documents are read and what is found in them is linked: it is
@@ -33,7 +33,7 @@ from typing import Any
 
 from linker.server.errors import Busy, Expired, LinkingFailed, NotReady
 from linker.server.observer import Observer, Unobserved
-from linker.server.priority import PASSING_NICENESS, WORKER_NICENESS, give_way
+from linker.server.priority import LARGE_NICENESS, SMALL_NICENESS, give_way
 from linker.server.waiting import Admission, WaitingCall
 from linker.server.work import Job, Outcome, work
 
@@ -138,12 +138,9 @@ class Batcher:
         self.max_batch = max_batch
         self.max_queued = max_queued
         self._observer: Observer = observer or Unobserved()
-        self._pool = ThreadPoolExecutor(
-            workers, thread_name_prefix="link", initializer=give_way, initargs=(WORKER_NICENESS,)
-        )
-        self._passing_pool = ThreadPoolExecutor(
-            1, thread_name_prefix="link-small", initializer=give_way, initargs=(PASSING_NICENESS,)
-        )
+        # Threads for whatever mixture there may be; the workers are those that are at work.
+        self._pool_of_small = _threads(workers + 1, "link-small", SMALL_NICENESS)
+        self._pool_of_large = _threads(workers, "link-large", LARGE_NICENESS)
         self._idle = workers
         self._at_large = 0  # workers at a batch of large calls
         self._passing = False
@@ -197,7 +194,7 @@ class Batcher:
     def close(self) -> None:
         """Take no more calls, and wait for the workers."""
         self._closed = True
-        for pool in (self._pool, self._passing_pool):
+        for pool in (self._pool_of_small, self._pool_of_large):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def check_room(self, tokens: int) -> None:
@@ -270,7 +267,7 @@ class Batcher:
             self._at_large -= at_large
             self._finish(job, batch, outcome, started)
 
-        pool = self._passing_pool if passes else self._pool
+        pool = self._pool_of_large if at_large else self._pool_of_small
         try:
             running = asyncio.get_running_loop().run_in_executor(pool, work, job, shares)
         except RuntimeError as error:  # no thread is to be had: nobody may wait for it
@@ -294,6 +291,10 @@ class Batcher:
         if done:
             self._observer.batch_done(mentions=done * job.links, reranked=outcome.reranked, timings=outcome.timings)
         self._start_batches()
+
+
+def _threads(count: int, name: str, niceness: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix=name, initializer=give_way, initargs=(niceness,))
 
 
 def _tokens(batch: _Batch) -> int:

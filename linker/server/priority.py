@@ -1,4 +1,4 @@
-"""Which thread gets the processor first: the event loop, small calls that pass large ones, linking, opening a bundle.
+"""Which thread gets the processor first: the event loop, then small calls, then large ones, then opening a bundle.
 
 Refusals and probes do not wait for linking, and calls do not wait for a reload.
 """
@@ -9,8 +9,8 @@ import os
 import sys
 from threading import get_native_id
 
-WORKER_NICENESS = 10  # with it a refusal under overload took 118 ms where it had taken 500 (99 of 100)
-PASSING_NICENESS = 5
+SMALL_NICENESS = 10
+LARGE_NICENESS = 16
 RELOAD_NICENESS = 19
 
 

@@ -468,10 +468,10 @@ def test_the_same_results_with_and_without_batching(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is that of the whole process")
-async def test_the_event_loop_comes_first_then_small_calls_then_workers_then_a_reload() -> None:
+async def test_the_event_loop_comes_first_then_small_calls_then_large_ones_then_a_reload() -> None:
     batcher, bundles = Batcher(workers=1, max_batch=128, max_queued=1024), Bundles({})
-    threads = (batcher._passing_pool, batcher._pool, bundles._reloader)
-    small, worker, reload = (pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() for pool in threads)
-    assert os.getpriority(os.PRIO_PROCESS, 0) < small < worker < reload
+    threads = (batcher._pool_of_small, batcher._pool_of_large, bundles._reloader)
+    small, large, reload = (pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() for pool in threads)
+    assert os.getpriority(os.PRIO_PROCESS, 0) < small < large < reload
     batcher.close()
     bundles.stop()

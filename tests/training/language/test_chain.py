@@ -21,6 +21,8 @@ from linker.pipeline import Linker
 from linker.records import Mention
 from ontologies.build import build
 from ontologies.starter import ENCODER
+from training.bases import card_from
+from training.card import data_of
 from training.dictionary import Ontology, read_entries, read_source
 from training.errors import TrainingError
 from training.language.chain import train_language
@@ -63,6 +65,7 @@ def test_one_command_makes_a_judged_bundle_and_a_second_one_does_nothing(tmp_pat
     assert "with cross-encoder" in (out / "evaluation/report.md").read_text()
     report = (out / "evaluation/report.md").read_text()
     assert "| names | 2 | 2 | 1 | none |" in report
+    assert "and not from invented: where it learned names" in " ".join(report.split())
     assert "![](learning.png)" in report
     assert (out / "evaluation/learning.png").read_bytes().startswith(b"\x89PNG")
     points = json.loads((out / "learning/learning.json").read_text())
@@ -91,6 +94,14 @@ def test_names_are_split_and_the_base_learns_words(tmp_path: Path) -> None:
     judged = [json.loads(line)["mentions"][0]["mention"] for line in read(tmp_path / "names/test-es.jsonl")]
     assert not [name for name in judged if name in learned]
     assert facts["base"]["unknown"] == 0.0
+
+
+def test_what_the_base_learned_from_goes_with_it(tmp_path: Path) -> None:
+    """Its names were not held out, and who uses the model has to know of their licences."""
+    train_language(changed(base="starter"), tmp_path, only=["names", "base"])
+    card = card_from(str(tmp_path / "base/extended"))
+    assert card.data == data_of(ENCODER)
+    assert {"Mondo", "SNOMED CT Global Patient Set"} <= {data.name for data in card.data}
 
 
 def test_notes_are_split_and_codes_that_nobody_has_are_listed(tmp_path: Path) -> None:
