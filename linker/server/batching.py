@@ -4,11 +4,11 @@ Each call is due after `STRETCH` times what it takes to answer it, and what is d
 large ones that came before it, calls of one size go in order, and none is passed for ever (earliest deadline first; Liu
 and Layland, 1973). Calls of up to `SMALL` tokens and larger ones have queues and batches of their own, and where both
 wait each has half of the work. Where every worker is at a batch of large calls, one of small ones is done beside them,
-and threads of small calls go before those of large ones: a call of one mention waits for none of them. Their batches are short
-while small calls are about, and as long as the budget allows when there are none. Calls with equal jobs share batches:
-those that share a linker and options. One whose client has gone or whose deadline has passed is not worked on. A call
-may have more done than one thing after another, as where documents are read and what is found in them is linked: it is
-let in once, and what is still to come of it counts as waiting.
+and threads of small calls go before those of large ones: a call of one mention waits for none of them. Their batches
+are short while small calls are about, and as long as the budget allows when there are none. Calls with equal jobs share
+batches: those that share a linker and options. One whose client has gone or whose deadline has passed is not worked on.
+A call may have more done than one thing after another, as where documents are read and what is found in them is linked:
+it is let in once, and what is still to come of it counts as waiting.
 
 A call is refused at once, rather than made to wait, where what goes before it and it itself are more than what is
 linked until it is due and more than `LEAST_BATCHES` full batches, or where more than `max_queued` waits. So what is
