@@ -13,8 +13,8 @@ from ontologies.starter import ENCODER
 from training.checkpoint import CheckpointError, Kind, find_model, kind_of, read_tokenizer
 
 
-@pytest.mark.parametrize("place", [".", "best", "model"])
-def test_a_model_is_found_in_its_folder_or_in_a_run(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("place", [".", "best", "model", "encoder"])
+def test_a_model_is_found_in_its_folder_in_a_run_or_in_a_bundle(tmp_path: Path, place: str) -> None:
     (tmp_path / place).mkdir(exist_ok=True)
     (tmp_path / place / "config.json").write_text("{}")
     assert find_model(str(tmp_path)) == tmp_path / place
@@ -22,7 +22,7 @@ def test_a_model_is_found_in_its_folder_or_in_a_run(tmp_path: Path, place: str) 
 
 def test_what_is_neither_a_folder_nor_an_id_is_told(tmp_path: Path) -> None:
     for model in (str(tmp_path / "nowhere"), "../nowhere", "a/b/c"):
-        with pytest.raises(CheckpointError, match="expected a model folder"):
+        with pytest.raises(CheckpointError, match="expected a folder of a model, a run or a bundle"):
             find_model(model)
 
 
