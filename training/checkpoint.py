@@ -69,8 +69,8 @@ def place_of(model: str) -> str:
 
 
 def is_exported(folder: Path) -> bool:
-    """Whether `folder` holds a model that `linker export` wrote."""
-    return (folder / EXPORTED).is_file() and (folder / CONFIG).is_file()
+    """Whether `folder` holds a model that `linker export` wrote, and not one of the hub with an ONNX file beside it."""
+    return all((folder / name).is_file() for name in (EXPORTED, CONFIG)) and not (folder / WEIGHTS).is_file()
 
 
 def find_model(model: str) -> Path:

@@ -102,3 +102,9 @@ def test_what_is_made_from_an_export_names_its_file_and_what_it_learned_from(bas
     found = card_from(str(tmp_path / "exported"))
     assert found.data == (learned,)
     assert found.base_sha256 == sha256(tmp_path / "exported" / "model.onnx")
+
+
+def test_a_model_with_an_onnx_file_beside_its_weights_is_read_from_the_weights(base: Path) -> None:
+    expected = weights_of(load_base(str(base)))
+    (base / "model.onnx").write_bytes(b"of another kind")
+    assert all(torch.equal(weight, expected[name]) for name, weight in weights_of(load_base(str(base))).items())
