@@ -18,6 +18,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from linker.client import Overloaded
+from linker.client.errors import error_of_call
+
 LINK = "/linker.v1.LinkingService/LinkMentions"
 START_S = 60.0
 CALL_S = 60.0
@@ -99,8 +102,8 @@ class Seen:
         """A percentile of the time of those that succeeded, in ms."""
         return percentile(self.took, percent)
 
-    async def call(self, link: Callable[..., Awaitable[bytes]], payload: bytes, due: float) -> None:
-        """Call, and note how that ended and how long after `due`."""
+    async def call(self, link: Callable[..., Awaitable[bytes]], payload: bytes, due: float) -> grpc.RpcError | None:
+        """Call, and note how that ended and how long after `due`. Returns what it failed with."""
         loop = asyncio.get_running_loop()
         try:
             await link(payload, timeout=CALL_S)
@@ -108,9 +111,10 @@ class Seen:
             self.codes[error.code().name] += 1
             if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 self.refused.append(loop.time() - due)
-        else:
-            self.codes["OK"] += 1
-            self.took.append(loop.time() - due)
+            return error
+        self.codes["OK"] += 1
+        self.took.append(loop.time() - due)
+        return None
 
 
 def percentile(seconds: Sequence[float], percent: float) -> float:
@@ -137,14 +141,19 @@ async def open_loop(address: str, payloads: Sequence[bytes], *, rate: float, sec
 
 
 async def closed_loop(to: grpc.aio.Channel, payloads: Sequence[bytes], *, clients: int, until: asyncio.Event) -> Seen:
-    """Clients that each make one call after the other, until told to stop."""
+    """Clients that each make one call after the other, until told to stop, and pause where they are told to.
+
+    Without the pause refusals are what there would be most of, and the rate of what succeeds would not be its peak.
+    """
     seen, loop = Seen(), asyncio.get_running_loop()
     link = to.unary_unary(LINK)
 
     async def client(number: int) -> None:
         chosen = random.Random(number)
         while not until.is_set():
-            await seen.call(link, chosen.choice(payloads), loop.time())
+            error = await seen.call(link, chosen.choice(payloads), loop.time())
+            if error and isinstance(told := error_of_call(error), Overloaded):
+                await asyncio.sleep(told.retry_after_s)
 
     begin = loop.time()
     await asyncio.gather(*map(client, range(clients)))
