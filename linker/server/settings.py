@@ -102,7 +102,9 @@ def read_settings(given: Mapping[str, object]) -> Settings:
         settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidInput(first["msg"], field=_option(str(first["loc"][0]))) from None
+        name = str(first["loc"][0])
+        # Some have no option: what is wrong is named as it was given.
+        raise InvalidInput(first["msg"], field=_option(name) if name in chosen else _variable(name)) from None
     _check_tls(settings)
     return settings
 
@@ -132,4 +134,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')} (LINKER_{name.upper()})"
+    return f"--{name.replace('_', '-')} ({_variable(name)})"
+
+
+def _variable(name: str) -> str:
+    return f"LINKER_{name.upper()}"

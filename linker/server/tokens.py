@@ -61,10 +61,13 @@ class Tokens:
     """The tokens of a file, which is read again when it changes."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `InvalidInput` naming file and line."""
+        """Raises `InvalidInput` naming file and line. A file without tokens is an error, later it revokes all."""
         self._keys: Watched[Mapping[str, Key]] = Watched(
             [path], lambda: read_keys(path), what="tokens", every_s=LOOK_EVERY_S
         )
+        if not self._keys.get():
+            message = f"{path}: has no token, so every call would be refused; add what `linker token new` prints"
+            raise InvalidInput(message, field="--tokens")
 
     def authenticate(self, authorization: Iterable[str]) -> Key:
         """The key of a call, given its `authorization` metadata. Raises `Unauthenticated`."""

@@ -26,9 +26,9 @@ def test_files_of_rules_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings({}).sections == Path("c.toml")
 
 
-def test_bad_values_name_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_values_are_named_as_they_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINKER_ADMIN_PORT", "many")
-    with pytest.raises(InvalidInput, match=r"^--admin-port \(LINKER_ADMIN_PORT\): "):
+    with pytest.raises(InvalidInput, match=r"^LINKER_ADMIN_PORT: "):
         read_settings({})
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -74,11 +73,19 @@ def test_nothing_but_the_token_is_taken(file: Path, spoil: Callable[[str], str])
     assert live.authenticate([f"bearer  {made.token} "])  # the scheme in any case, RFC 9110
 
 
-@given(st.text())
-def test_any_text_is_refused(text: str) -> None:
-    live = Tokens(Path(os.devnull))
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Tokens:
+    path = tmp_path_factory.mktemp("live") / "tokens.txt"
+    path.write_text(new_token([Scope.LINK]).line)
+    return Tokens(path)
+
+
+@given(text=st.text())
+def test_any_text_is_refused(live: Tokens, text: str) -> None:
     with pytest.raises(Unauthenticated):
         live.authenticate([text])
+    with pytest.raises(Unauthenticated):
+        live.authenticate(bearer(text))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,22 @@ def test_a_file_that_cannot_be_read(file: Path) -> None:
     file.write_bytes(b"\xff")
     with pytest.raises(InvalidInput, match=r"cannot be read \(not UTF-8\)"):
         Tokens(file)
+
+
+def test_a_file_without_tokens_is_an_error_at_first_and_a_revocation_later(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linker.server.tokens.LOOK_EVERY_S", 0.0)
+    made = new_token([Scope.LINK])
+    file.write_text("# none yet\n")
+    with pytest.raises(InvalidInput, match=r"^--tokens: .*tokens\.txt: has no token, .*`linker token new`"):
+        Tokens(file)
+    file.write_text(f"{made.line}\n")
+    live = Tokens(file)
+    assert live.authenticate(bearer(made.token))
+    file.write_text("# revoked\n")
+    with pytest.raises(Unauthenticated):
+        live.authenticate(bearer(made.token))
 
 
 def test_every_service_has_a_scope_or_is_open() -> None:
