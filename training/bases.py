@@ -14,10 +14,11 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel
 
 from linker.console import progress
+from linker.errors import InvalidInput
 from linker.records import Embeddings
 from training import smoke
 from training.card import Card, data_of
-from training.checkpoint import EXPORTED, WEIGHTS, check_folder, find_model, is_exported, sha256
+from training.checkpoint import EXPORTED, WEIGHTS, check_folder, find_model, is_exported, longest_of, sha256
 from training.errors import TrainingError
 from training.restored import restore
 from training.trainer import quiet
@@ -27,13 +28,23 @@ _BATCH = 128
 _UNTRAINED = ("pooler.",)  # weights that no sentence encoder uses, and that many bases therefore lack
 
 
-def load_base(base: str) -> SentenceTransformer:
+def load_base(base: str, *, max_length: int = 0) -> SentenceTransformer:
     """A sentence encoder: a run (its best model), a model folder, the name of a model on the hub, an encoder that was
     exported in int8, a bundle or `starter` (theirs), or `invented`.
 
     Weights are read from safetensors and ONNX only; a plain transformer gets mean pooling. Raises `TrainingError` or
-    `CheckpointError`: no such model, no tokenizer, or weights that are not those of the architecture in its config.
+    `CheckpointError`: no such model, no tokenizer, or weights that are not those of the architecture in its config;
+    `InvalidInput`: it does not read `max_length` tokens.
     """
+    model = _loaded(base)
+    if max_length and max_length > (longest := longest_of(model[0].auto_model.config)):
+        raise InvalidInput(
+            f"expected at most {longest}, which is what {base} reads, got {max_length}", field="max_length"
+        )
+    return model
+
+
+def _loaded(base: str) -> SentenceTransformer:
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary) / "base"
         if _is_invented(base):

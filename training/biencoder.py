@@ -107,7 +107,7 @@ def train_biencoder(recipe: BiencoderRecipe, out: Path, *, resume: bool = False)
     """
     with open_run(out, recipe, resume=resume) as run:
         set_seed(recipe.seed)
-        model = load_base(recipe.base)
+        model = load_base(recipe.base, max_length=recipe.max_length)
         session = _Session(recipe, run, model)
         names, rows = _data(session)
         devs = prepare(recipe.dev, run.folder, session.embed, seed=recipe.seed)

@@ -210,3 +210,10 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def longest_of(shape: Any) -> int:
+    """The most tokens that a model of this transformers configuration reads."""
+    # RoBERTa counts positions from the padding id on, plus one.
+    unused = 0 if shape.model_type == "bert" else shape.pad_token_id + 1
+    return int(shape.max_position_embeddings) - unused

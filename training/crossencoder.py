@@ -119,7 +119,7 @@ def train_crossencoder(recipe: CrossEncoderRecipe, out: Path, *, resume: bool = 
     """
     with open_run(out, recipe, resume=resume) as run:
         set_seed(recipe.seed)
-        model = new_model(recipe.base, freeze_embeddings=recipe.freeze_embeddings)
+        model = new_model(recipe.base, max_length=recipe.max_length, freeze_embeddings=recipe.freeze_embeddings)
         logits = PairLogits(model, max_length=recipe.max_length)
         lists = _lists(recipe, run)
         dev = _Dev(logits, lists["dev"])
@@ -138,11 +138,11 @@ def train_crossencoder(recipe: CrossEncoderRecipe, out: Path, *, resume: bool = 
         return outcome
 
 
-def new_model(base: str, *, freeze_embeddings: bool = False) -> CrossEncoder:
-    """A cross-encoder with the weights of a bi-encoder and a fresh head. base: as for `load_base`, which see."""
+def new_model(base: str, *, max_length: int = 0, freeze_embeddings: bool = False) -> CrossEncoder:
+    """A cross-encoder with the weights of a bi-encoder and a fresh head. base, max_length: see `load_base`."""
     logging.getLogger("sentence_transformers.base.model").setLevel(logging.ERROR)  # that it converts is meant
     with tempfile.TemporaryDirectory() as folder, quiet():
-        load_base(base).save_pretrained(folder, create_model_card=False)
+        load_base(base, max_length=max_length).save_pretrained(folder, create_model_card=False)
         model = CrossEncoder(
             folder,
             num_labels=1,

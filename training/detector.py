@@ -148,7 +148,7 @@ def new_model(recipe: DetectorRecipe) -> tuple[Any, Reader]:
     """A token classifier with the weights of the base and a fresh head, and what reads notes for it."""
     names = [f"{kind}:{letter}" for kind in recipe.types for letter in "OBI"]
     with tempfile.TemporaryDirectory() as folder, quiet():
-        base = load_base(recipe.base)
+        base = load_base(recipe.base, max_length=recipe.max_length)
         base[0].auto_model.save_pretrained(folder)
         base.tokenizer.save_pretrained(folder)
         model = transformers.AutoModelForTokenClassification.from_pretrained(

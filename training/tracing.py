@@ -22,6 +22,7 @@ from training.checkpoint import (
     Kind,
     Pooling,
     check_folder,
+    longest_of,
     pooling_of,
     read_object,
     read_tokenizer,
@@ -132,9 +133,7 @@ class Base:
     @property
     def longest(self) -> int:
         """The most tokens a text may have."""
-        # RoBERTa counts positions from the padding id on, plus one.
-        unused = 0 if self.shape.model_type == "bert" else self.shape.pad_token_id + 1
-        return int(self.shape.max_position_embeddings) - unused
+        return longest_of(self.shape)
 
 
 def read_encoder(folder: Path, *, pooling: Pooling | None = None) -> Base:

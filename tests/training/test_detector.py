@@ -185,6 +185,14 @@ def test_a_recipe_that_cannot_be_is_told(tmp_path: Path, text: str, told: str) -
         read_recipe(tmp_path / "recipe.toml", DetectorRecipe)
 
 
+def test_windows_longer_than_the_base_reads_are_told(tmp_path: Path) -> None:
+    """The position table of `invented` has 64 rows."""
+    text = 'base = "invented"\nmax_length = 65\nstride = 16\n[[corpus]]\ncorpus = "invented"\ntypes = { a = [] }\n'
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(InvalidInput, match=r"^max_length: expected at most 64, which is what invented reads, got 65$"):
+        train_detector(read_recipe(tmp_path / "recipe.toml", DetectorRecipe), tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
