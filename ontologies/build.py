@@ -19,6 +19,7 @@ from linker.inference import read_config
 from linker.manifest import MANIFEST, FileEntry, IndexEntry, IndexKind, Manifest, ModelEntry, file_entry, model_digest
 from linker.publishing import publish
 from linker.tables import TABLES
+from ontologies.abbreviations import Abbreviations
 from ontologies.changes import FILE as CHANGES
 from ontologies.changes import Changes, write_changes
 from ontologies.collecting import Tables, collect
@@ -58,6 +59,7 @@ def build(  # noqa: PLR0913 - each is an option of the command
     reranker: Path | None = None,
     update: Path | None = None,
     language: str = "",
+    abbreviations: Sequence[Abbreviations] = (),
     lenient: bool = False,
     merge: bool = False,
     index: IndexOptions = IndexOptions(),  # noqa: B008 - it is frozen
@@ -67,9 +69,9 @@ def build(  # noqa: PLR0913 - each is an option of the command
 
     encoder, reranker: directories with model.onnx, tokenizer.json and config.json. An encoder without calibration.json
     gets `UNFITTED`. update: the bundle of an older release, see `ontologies.updating`; `out` is the same without it,
-    but for redirects that only the older one knows and for `ontologies.changes`. lenient: leave out, and count, what
-    does not hold together, see `ontologies.collecting.collect`. merge: concepts that exact matches join become one, see
-    `ontologies.matches`.
+    but for redirects that only the older one knows and for `ontologies.changes`. abbreviations: lists of short forms,
+    see `ontologies.abbreviations`. lenient: leave out, and count, what does not hold together, see
+    `ontologies.collecting.collect`. merge: concepts that exact matches join become one, see `ontologies.matches`.
 
     A build that was interrupted goes on with what it had encoded when it is started again.
 
@@ -83,7 +85,13 @@ def build(  # noqa: PLR0913 - each is an option of the command
     with work_folder(out) as work:
         older = open_older(update) if update else None
         tables = collect(
-            sources, folder=work / "tables", language=language, lenient=lenient, merge=merge, threads=workers
+            sources,
+            folder=work / "tables",
+            language=language,
+            abbreviations=abbreviations,
+            lenient=lenient,
+            merge=merge,
+            threads=workers,
         )
         with _told(out), publish(out) as staging:
             if older:

@@ -15,6 +15,7 @@ import typer
 from linker.bundles import bundle_path
 from linker.console import stderr
 from linker.manifest import IndexKind, read_manifest
+from ontologies.abbreviations import read_lists
 from ontologies.build import build as build_bundle
 from ontologies.changes import FILE as CHANGES
 from ontologies.changes import ChangeKind, Changes
@@ -128,6 +129,17 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
             "BUNDLE.conflicts.tsv.",
         ),
     ] = False,
+    abbreviations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Short forms that your notes use: on each line one, a tab, and names of what it means, separated by "
+            "|. Each becomes a name of the concept so called. Those that are shipped (en, es) are added to them.",
+        ),
+    ] = None,
+    no_abbreviations: Annotated[
+        bool, typer.Option("--no-abbreviations", help="Leave out the short forms that are shipped.")
+    ] = False,
     update: Annotated[
         str | None,
         typer.Option(
@@ -205,6 +217,7 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         suppressed=suppressed,
         problems=Problems(lenient=lenient),
     )
+    lists = read_lists(abbreviations or (), shipped=not no_abbreviations)
     read_sources = [_read(path, options) for path in sources]
     built = build_bundle(
         read_sources,
@@ -213,6 +226,7 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         reranker=None if no_reranker else reranker,
         update=older,
         language=language,
+        abbreviations=lists,
         lenient=lenient,
         merge=merge,
         index=IndexOptions(None if index is IndexChoice.AUTO else IndexKind(index), recall_floor),

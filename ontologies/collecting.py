@@ -6,7 +6,7 @@ there by a database (`ontologies.joining`). What comes out depends on the record
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,14 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linker.accents import unaccented
+from linker.language import UNDETERMINED
 from linker.surface import normalise
 from linker.tables import map_table
+from ontologies.abbreviations import SOURCE, Abbreviations, Expander
 from ontologies.joining import Joined, join
 from ontologies.readers.options import Problems
 from ontologies.records import Code, Concept, Name, Release, Source, TermType
 from ontologies.spilling import SCHEMAS, Spill
 
-UNDETERMINED = "und"  # BCP-47 for a language nobody stated
 _RANKS = {term_type: term_type.rank for term_type in TermType}
 
 
@@ -58,6 +59,7 @@ def collect(
     *,
     folder: Path | None = None,
     language: str = "",
+    abbreviations: Sequence[Abbreviations] = (),
     lenient: bool = False,
     merge: bool = False,
     threads: int = 1,
@@ -65,17 +67,25 @@ def collect(
     """The tables of all sources together.
 
     folder: to be made for the tables and what they are made from; a temporary one if None. language: of names whose
-    source does not say. lenient: leave out, and count, parents and concepts that no source defines, concepts without a
-    name, parents and replacements in a circle, instead of refusing them. merge: concepts that exact matches join become
-    one.
+    source does not say. abbreviations: lists of short forms, see `ontologies.abbreviations`. lenient: leave out, and
+    count, parents and concepts that no source defines, concepts without a name, parents and replacements in a circle,
+    instead of refusing them. merge: concepts that exact matches join become one.
 
     Raises `SourceError` (those, or what a reader found), or `BuildError` (nothing to link to, or no space).
     """
     if folder is None:
         with TemporaryDirectory() as temporary:  # what is mapped outlives it
             kept = Path(temporary)
-            return collect(sources, folder=kept, language=language, lenient=lenient, merge=merge, threads=threads)
-    collector = Collector(folder, language=language)
+            return collect(
+                sources,
+                folder=kept,
+                language=language,
+                abbreviations=abbreviations,
+                lenient=lenient,
+                merge=merge,
+                threads=threads,
+            )
+    collector = Collector(folder, language=language, abbreviations=abbreviations)
     for source in sources:
         collector.add(source)
     return collector.tables(problems=Problems(lenient=lenient), merge=merge, threads=threads)
@@ -84,7 +94,7 @@ def collect(
 class Collector:
     """Takes records of any number of sources; `tables()` gives what a bundle is made of."""
 
-    def __init__(self, folder: Path, *, language: str = "") -> None:
+    def __init__(self, folder: Path, *, language: str = "", abbreviations: Sequence[Abbreviations] = ()) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
         self._language = language or UNDETERMINED
@@ -93,6 +103,8 @@ class Collector:
         self._paths: list[str] = []
         self._origins: dict[str, int] = {}
         self._skipped = 0
+        self._lists = abbreviations
+        self._expanders = [Expander(one.meanings) for one in abbreviations]
 
     def add(self, source: Source) -> None:
         """Read a source to its end. Raises `SourceError`, or `BuildError` where there is no space."""
@@ -120,6 +132,8 @@ class Collector:
         language, rank = name.language or self._language, _RANKS[name.term_type]
         row = (name.concept_id, name.name, key, unaccented(key), language, rank, origin, path, name.line)
         self._spills["name"].append(row)
+        for expander in self._expanders:
+            expander.see(name.concept_id, key, language, rank)
 
     def _add_code(self, code: Code, path: int, origin: int) -> None:
         place = (path, code.line)
@@ -134,8 +148,18 @@ class Collector:
         for parent in concept.parents:
             self._spills["parent"].append((concept_id, parent, path, line))
 
+    def _add_short_forms(self) -> None:
+        expanders, self._expanders = self._expanders, []
+        for listed, expander in zip(self._lists, expanders, strict=True):
+            path, names = len(self._paths), list(expander.names())
+            self._paths.append(str(listed.path))
+            self._releases += [listed.release] * bool(names)
+            for name in names:
+                self._add_name(name, path, self._origin(SOURCE))
+
     def tables(self, *, problems: Problems, merge: bool = False, threads: int = 1) -> Tables:
         """The sorted tables. Raises `SourceError` or `BuildError`, see `collect`."""
+        self._add_short_forms()
         for spill in self._spills.values():
             spill.close()
         origins = [*self._origins]

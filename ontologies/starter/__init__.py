@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 from linker.console import stderr
 from linker.manifest import FORMAT, MANIFEST, file_entry
 from linker.tables import TABLES
+from ontologies.abbreviations import SHIPPED, read_lists
 from ontologies.build import build
 from ontologies.readers.tables import read_tables
 
@@ -32,7 +33,9 @@ def bundle_path() -> Path:
     path = user_cache_path("medlinker", appauthor=False) / f"starter-{_fingerprint()}"
     if not (path / MANIFEST).is_file():
         stderr.print("Building the starter bundle; this is done once and takes a minute or two.")
-        build([read_tables(TERMS)], path, encoder=ENCODER, reranker=RERANKER, workers=os.cpu_count() or 1)
+        workers = os.cpu_count() or 1
+        lists = read_lists()
+        build([read_tables(TERMS)], path, encoder=ENCODER, reranker=RERANKER, abbreviations=lists, workers=workers)
         for older in path.parent.glob("starter-*"):  # whoever has one open keeps what is mapped
             if older != path:
                 shutil.rmtree(older, ignore_errors=True)
@@ -41,6 +44,6 @@ def bundle_path() -> Path:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(f"{version('medlinker')} {FORMAT} {' '.join(TABLES)}".encode())
-    for path in sorted(p for folder in (TERMS, ENCODER, RERANKER) for p in folder.iterdir()):
+    for path in (*SHIPPED, *sorted(p for folder in (TERMS, ENCODER, RERANKER) for p in folder.iterdir())):
         digest.update(f"{path.parent.name}/{path.name} {file_entry(path).sha256}\n".encode())
     return digest.hexdigest()[:12]

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linker.accents import unaccented
+from linker.language import UNDETERMINED
 from linker.surface import normalise
 from linker.tables import CROSSWALK_SCHEMA, TABLES
 from ontologies import joining, spilling
-from ontologies.collecting import UNDETERMINED, Tables, collect
+from ontologies.collecting import Tables, collect
 from ontologies.errors import BuildError, SourceError
 from ontologies.records import Code, Concept, Name, Record, Release, Replacement, Source, TermType
 
