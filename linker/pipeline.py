@@ -197,5 +197,6 @@ class Linker:
 
     def _resolve(self, options: Options) -> _Resolved:
         options.check()
+        self.bundle.terminology.check_filter(options.filter)
         members = None if options.value_set is None else self._members(options.value_set)
         return _Resolved(options, self.bundle.terminology.known_vocabularies(options.codes, field="codes"), members)

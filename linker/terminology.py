@@ -22,6 +22,8 @@ from linker.surface import normalise
 from linker.tables import read_columns
 from linker.typos import Vocabulary
 
+_SHOWN = 40  # semantic types that an error lists
+
 
 class Terminology:
     """Concepts, names, codes and the table of normalised names. Immutable and safe to share between threads."""
@@ -161,14 +163,37 @@ class Terminology:
 
         Raises `InvalidInput` at one that it has no ids and no codes of, naming its place in `field` and what there is.
         """
-        found = []
-        for place, prefix in enumerate(prefixes):
-            here = [p for p in (prefix, canonical_prefix(prefix)) if self._own_rows(p) or p in self.crosswalk.systems]
-            if not here:
-                message = f"expected a vocabulary of this bundle: {', '.join(self.vocabularies)}"
-                raise InvalidInput(message, field=f"{field}[{place}]")
-            found += here[:1]
-        return tuple(found)
+        found = [*map(self._spelled, prefixes)]
+        if None in found:
+            raise InvalidInput(self._expected_vocabulary, field=f"{field}[{found.index(None)}]")
+        return tuple(filter(None, found))
+
+    def _spelled(self, prefix: str) -> str | None:
+        """A vocabulary as this bundle spells it; None for one that it has no ids and no codes of."""
+        both = (prefix, canonical_prefix(prefix))
+        return next((one for one in both if self._own_rows(one) or one in self.crosswalk.systems), None)
+
+    @property
+    def _expected_vocabulary(self) -> str:
+        return f"expected a vocabulary of this bundle: {', '.join(self.vocabularies)}"
+
+    def check_filter(self, wanted: ConceptFilter, *, path: str = "") -> None:
+        """Raise `InvalidInput`, with what there is, where a filter names a type or a vocabulary that this bundle lacks.
+
+        Else a slip of the pen is a job that finds nothing. A language may be absent: notes come in any. path: of the
+        filter's fields.
+        """
+        if not wanted.semantic_types <= {*self._kinds}:
+            shown = ", ".join(self._kinds[:_SHOWN]) or "it has none"
+            more = f" and {len(self._kinds) - _SHOWN:,} more" if len(self._kinds) > _SHOWN else ""
+            raise InvalidInput(f"expected semantic types of this bundle: {shown}{more}", field=f"{path}semantic_types")
+        if not all(map(self._spelled, wanted.vocabularies)):
+            raise InvalidInput(self._expected_vocabulary, field=f"{path}vocabularies")
+
+    @cached_property
+    def _kinds(self) -> tuple[str, ...]:
+        """The semantic types of all concepts, sorted."""
+        return tuple(sorted(pc.unique(pc.list_flatten(self._concepts["semantic_types"])).to_pylist()))
 
     @cached_property
     def vocabularies(self) -> tuple[str, ...]:

@@ -120,7 +120,9 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
     ) -> Snapshot:
         """What to answer from, once it has understood the options."""
         snapshot = choose(checked.bundle, checked.bundle_digest)
-        snapshot.linker.bundle.terminology.known_vocabularies(checked.options.codes, field="options.codes")
+        terminology = snapshot.linker.bundle.terminology
+        terminology.check_filter(checked.options.filter, path="options.")
+        terminology.known_vocabularies(checked.options.codes, field="options.codes")
         if checked.options.value_set:
             await self._lookups.run(
                 lambda: _check_value_set(snapshot.linker, checked, sent.value_set), timeout_s=self._timeout(context)

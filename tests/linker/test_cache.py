@@ -32,7 +32,7 @@ def test_no_answer_depends_on_what_is_remembered(linker: Linker) -> None:
         Options(top_k=1),
         Options(top_k=50),
         Options(filter=ConceptFilter(languages=frozenset({"es"}))),
-        Options(filter=ConceptFilter(vocabularies=frozenset({"MONDO"}))),
+        Options(filter=ConceptFilter(vocabularies=frozenset({"OTHER"}))),
     ]
     for options in asked * 2:
         for mentions in (MENTIONS, MENTIONS[::-1], MENTIONS[:2]):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.errors import NotFound
+from linker.errors import InvalidInput, NotFound
 from linker.pipeline import Linker
 from linker.records import ConceptFilter, Successor
 from linker.surface import normalise
@@ -103,6 +103,23 @@ def test_pages_walk_every_concept_once(terminology: Terminology, prefix: str, si
 def test_a_filter_lets_through_what_it_says(terminology: Terminology, wanted: ConceptFilter, ids: set[str]) -> None:
     rows = terminology.name_mask(wanted).nonzero()[0]
     assert {terminology.concept_id(int(terminology.concept_of_name[row])) for row in rows} == ids
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (ConceptFilter(semantic_types=frozenset({"disorder", "disorders"})), r"^of\.semantic_types: .*: .*disorder, "),
+        (ConceptFilter(vocabularies=frozenset({"DEMO", "DEMOS"})), r"^of\.vocabularies: .*: .*DEMO, OTHER"),
+        (ConceptFilter(vocabularies=frozenset({""})), r"^of\.vocabularies: "),
+    ],
+)
+def test_a_filter_by_what_the_bundle_lacks_says_what_there_is(
+    terminology: Terminology, wanted: ConceptFilter, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        terminology.check_filter(wanted, path="of.")
+    known = {"DEMO", "OTHER", "CLINIC"}
+    terminology.check_filter(ConceptFilter(frozenset({"disorder"}), frozenset(known), frozenset({"tlh"})))
 
 
 def test_a_vocabulary_is_also_that_of_the_concepts_own_id(terminology: Terminology) -> None:

@@ -280,6 +280,11 @@ def test_a_vocabulary_that_the_bundle_does_not_have(served: Any) -> None:
     [violation] = refused(served, codes=["DEMO", "ICD10CM"]).field_violations
     assert violation.field == "options.codes[1]"
     assert violation.description == "expected a vocabulary of this bundle: CLINIC, DEMO, OTHER"
+    [violation] = refused(served, vocabularies=["ICD10CM"]).field_violations
+    assert violation.field == "options.vocabularies"
+    [violation] = refused(served, semantic_types=["disease"]).field_violations
+    assert violation.field == "options.semantic_types"
+    assert "disorder" in violation.description
 
 
 def test_unknown_ids_of_a_value_set(served: Any) -> None:
