@@ -24,7 +24,8 @@ from linker.detection.windows import Place
 from linker.detection.words import marks, without_controls
 from linker.sentences import sentences
 
-# Chosen on the notes that were held out of training, with MEDIC without the names of their corpora, and looked over on dev.
+# Chosen on the notes that were held out of training, with MEDIC without the names of their corpora, and looked over on
+# development sets.
 _LIKELY = 0.9  # how likely the words of a mention that no name spells have to be, their mean
 _UNLIKELY = 0.1  # how likely those of a name have to be, where the model knows such names
 
