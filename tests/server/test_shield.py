@@ -52,7 +52,7 @@ def requests_with(marker: str) -> list[tuple[str, Any, grpc.StatusCode | None]]:
     pinned = grpc.StatusCode.FAILED_PRECONDITION
     mention = {"text": marker, "context": f"a {marker}", "mention_id": marker}
     span = {"begin": 1, "end": 3}
-    values = {"semantic_types": [marker], "vocabularies": [marker], "languages": [marker]}
+    values = {"languages": [marker]}
     link, get, several, search, above, below, map_codes, _, health = UNARY
     return [
         (link, linking.LinkMentionsRequest(mentions=[mention], options=values), None),
@@ -72,6 +72,8 @@ def requests_with(marker: str) -> list[tuple[str, Any, grpc.StatusCode | None]]:
         (map_codes, terminology.MapCodesRequest(codings=[{"system": marker, "code": marker}]), None),
         (map_codes, terminology.MapCodesRequest(codings=[{"code": "1"}], targets=[marker]), bad),
         (health, health_pb2.HealthCheckRequest(service=marker), missing),
+        (link, linking.LinkMentionsRequest(mentions=[mention], options={"semantic_types": [marker]}), bad),
+        (link, linking.LinkMentionsRequest(mentions=[mention], options={"vocabularies": [marker]}), bad),
     ]
 
 
