@@ -1,6 +1,6 @@
 """Bulk annotation by local workers: notes a second by number of workers, whether cost is linear, and memory.
 
-    python benchmarks/bulk.py BUNDLE CORPUS.jsonl.xz... [--notes 800] [--workers 1 2] [--long 5000000]
+    python benchmarks/bulk.py BUNDLE CORPUS.jsonl.xz... [--notes 800] [--workers 1 2] [--detect names] [--long 5000000]
 
 Each row is a whole job, from the start of its workers to its report. ratio: notes a second against the first row.
 memory: the most that the driver, and a worker, held. The row `half` has half of the notes, the row `long` a note
@@ -26,6 +26,7 @@ from linker.bulk.sinks.parquet import ParquetSink
 from linker.bulk.source import Columns
 from linker.bulk.sources.jsonlines import JsonLinesSource
 from linker.bundles import bundle_path
+from linker.detection.choice import Detect
 from linker.options import Options
 from linker.records import RerankMode
 
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--long", type=int, default=0, help="characters")
     parser.add_argument("--rerank", type=RerankMode, default=RerankMode.AUTO)
+    parser.add_argument("--detect", type=Detect, default=Detect.BOTH)
     args = parser.parse_args()
     texts: list[str] = []
     for corpus in args.corpora:
@@ -88,7 +90,7 @@ def main() -> None:
 def measure(name: str, notes: list[str], workers: int, folder: Path, args: argparse.Namespace, first: float) -> float:
     file = folder / "notes.jsonl"
     file.write_text("".join(json.dumps({"note_id": n, "text": text}) + "\n" for n, text in enumerate(notes)))
-    how = BatchAnnotator(str(bundle_path(args.bundle)), Options(top_k=1, rerank=args.rerank))
+    how = BatchAnnotator(str(bundle_path(args.bundle)), Options(top_k=1, rerank=args.rerank), detect=args.detect)
     job = Job(JsonLinesSource((file,), Columns()), how, ParquetSink(), folder / "out", workers, chunk_notes=50)
     watch = Watch()
     watch.start()

@@ -11,7 +11,7 @@ A long note is read in parts, so that a server can do other work between them: `
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -34,6 +34,7 @@ from linker.sentences import passages
 __all__ = ["MAX_NOTE_LENGTH", "AnnotatedMention", "AnnotatedNote", "Annotator", "FoundMention", "Part"]
 
 MAX_NOTE_LENGTH = 10_000_000  # characters
+_READ = 1 << 16  # characters read at once: enough mentions to share their work, few enough to hold
 _BATCH = 512  # mentions linked at once
 _FILTERS_KEPT = 4  # each remembers words of notes, up to some 20 MB
 
@@ -102,8 +103,8 @@ class Part:
 class FoundMention:
     """A mention that is not linked yet.
 
-    reading: the mention with its abbreviations in full. is_given: by the caller, and shown whatever it links to. The
-    rest: see `AnnotatedMention`.
+    reading: the mention with its abbreviations in full. is_given: by the caller, and shown whatever it links to.
+    instead_of: shown only where this other one is not. The rest: see `AnnotatedMention`.
     """
 
     span: Span
@@ -112,6 +113,7 @@ class FoundMention:
     assertions: frozenset[Assertion]
     section: str
     is_given: bool
+    instead_of: FoundMention | None = None
 
 
 class Annotator:
@@ -127,43 +129,54 @@ class Annotator:
         linker: Linker,
         *,
         detector: Detector | None = None,
-        detect: Detect | None = None,
+        detect: Detect = Detect.BOTH,
         tagger: Tagger | None = None,
         headers: Headers | None = None,
         triggers: Triggers | None = None,
     ) -> None:
         """detector: what finds mentions, all of which are shown. None finds short forms that notes define and what
-        `linker.detection.choice.detector_of` finds; what is no name and fits no concept is left out.
+        `linker.detection.choice.detector_of` finds, `detect` and `tagger` given; what is no name and fits no concept is
+        left out.
         """
         self.linker = linker
         self._given = detector
-        self._detect, self._tagger = detect, tagger
+        self.detect, self._tagger = detect, tagger
         triggers = triggers or Triggers()
         languages = LanguageDetector([*triggers.languages, *linker.bundle.manifest.languages])
         self._rules = _Rules(headers or Headers(), triggers, languages)
         self._names = lru_cache(_FILTERS_KEPT)(self._of_names)
 
-    def annotate(self, notes: Sequence[Note | str], options: Options = DEFAULTS) -> list[AnnotatedNote]:
+    def annotate(
+        self,
+        notes: Sequence[Note | str],
+        options: Options = DEFAULTS,
+        *,
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> list[AnnotatedNote]:
         """Each note with its mentions: the spans it has, else what is found. It does not depend on the other notes.
 
-        Raises `InvalidInput` naming the field.
+        advance: called with the number of characters read since the last call. Raises `InvalidInput` naming the field.
         """
         self.linker.check(options)
         given = [note if isinstance(note, Note) else Note(note) for note in notes]
         for position, note in enumerate(given):
             _check(note, f"notes[{position}]")
         parts = [self.parts(note) for note in given]
-        found = iter(self.find([part for of_note in parts for part in of_note], options))
-        by_note = [[mention for _ in of_note for mention in next(found)] for of_note in parts]
-        linked = self._linked([mention for of_note in by_note for mention in of_note], options)
+        shown: list[list[AnnotatedMention]] = []
+        for group in _groups([part for of_note in parts for part in of_note]):
+            found = self.find(group, options)
+            linked = self._linked([mention for of_part in found for mention in of_part], options)
+            shown += [[mention for _ in of_part if (mention := next(linked))] for of_part in found]
+            advance(sum(part.end - part.begin for part in group))
+        of_parts = iter(shown)
         return [
             AnnotatedNote(
                 note.text,
-                tuple(mention for _ in of_note if (mention := next(linked))),
-                of_parts[0].note.language,
-                of_parts[0].note.without_rules,
+                tuple(mention for _ in of_note for mention in next(of_parts)),
+                of_note[0].note.language,
+                of_note[0].note.without_rules,
             )
-            for note, of_parts, of_note in zip(given, parts, by_note, strict=True)
+            for note, of_note in zip(given, parts, strict=True)
         ]
 
     def parts(self, note: Note) -> list[Part]:
@@ -194,21 +207,27 @@ class Annotator:
     def link(
         self, found: Sequence[FoundMention], options: Options = DEFAULTS
     ) -> tuple[list[AnnotatedMention | None], Timings]:
-        """Each mention with its link, None for one that is not shown, and the time that took."""
-        mentions, readings = [m.mention for m in found], [m.reading for m in found]
-        links, timings = self.linker.link_as_read(mentions, readings, options)
-        annotated = [
-            AnnotatedMention(m.span, link, m.assertions, m.section) if m.is_given or _is_named(link) else None
-            for m, link in zip(found, links, strict=True)
-        ]
-        return annotated, timings
+        """Each mention with its link, None for one that is not shown, and the time that took.
+
+        A mention comes out the same whatever others are linked with it.
+        """
+        first = {id(m): m for m in found if m.instead_of is None}
+        first |= {id(m.instead_of): m.instead_of for m in found if m.instead_of is not None}
+        shown, timings = self._shown(list(first.values()), options)
+        by_id = dict(zip(first, shown, strict=True))
+        second = [m for m in found if m.instead_of is not None and by_id[id(m.instead_of)] is None]
+        if second:
+            shown, more = self._shown(second, options)
+            by_id |= dict(zip(map(id, second), shown, strict=True))
+            timings += more
+        return [by_id.get(id(m)) for m in found], timings
 
     def detector(self, options: Options = DEFAULTS) -> Detector:
         """What finds the mentions of whole notes under these options."""
         return self._given or AbbreviationDetector(self._names(options.filter))
 
     def _of_names(self, wanted: ConceptFilter) -> Detector:
-        return detector_of(self.linker.bundle, detect=self._detect, tagger=self._tagger, wanted=wanted)
+        return detector_of(self.linker.bundle, detect=self.detect, tagger=self._tagger, wanted=wanted)
 
     def _set_right(self, part: Part, spans: list[Span], names: Detector) -> list[Span]:
         """What was detected in a part, as places in the note."""
@@ -218,7 +237,18 @@ class Annotator:
         in_note = (span.moved(part.begin) for span in in_part)
         return [span for span in in_note if not part.note.outline.in_header(span.begin)]
 
-    def _found(self, part: Part, spans: Sequence[Span]) -> list[FoundMention]:
+    def _shown(self, found: Sequence[FoundMention], options: Options) -> tuple[list[AnnotatedMention | None], Timings]:
+        mentions, readings = [m.mention for m in found], [m.reading for m in found]
+        links, timings = self.linker.link_as_read(mentions, readings, options)
+        shown = [
+            AnnotatedMention(m.span, link, m.assertions, m.section) if m.is_given or _is_named(link) else None
+            for m, link in zip(found, links, strict=True)
+        ]
+        return shown, timings
+
+    def _found(self, part: Part, detected: Sequence[Span]) -> list[FoundMention]:
+        """Sorted, with what each is to be replaced by where no concept fits it."""
+        spans = [*detected, *(span for cover in detected for span in cover.instead)]
         places = [(span.begin - part.begin, span.end - part.begin) for span in spans]
         said = self._rules.triggers.assertions(part.text, places, part.note.language)
         is_given = self._given is not None or part.spans is not None
@@ -228,11 +258,24 @@ class Annotator:
             reading = replace(mention, text=expand(mention.text, part.note.defined))
             section = part.note.outline.at(span.begin)
             found.append(FoundMention(span, mention, reading, by_words | section.assertions, section.name, is_given))
-        return found
+        covers = [cover for cover, span in zip(found, detected, strict=False) for _ in span.instead]
+        hidden = (replace(m, instead_of=cover) for m, cover in zip(found[len(detected) :], covers, strict=True))
+        return sorted([*found[: len(detected)], *hidden], key=lambda mention: mention.span)
 
     def _linked(self, found: Sequence[FoundMention], options: Options) -> Iterator[AnnotatedMention | None]:
         for begin in range(0, len(found), _BATCH):
             yield from self.link(found[begin : begin + _BATCH], options)[0]
+
+
+def _groups(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
+    """Parts that are read together, so that notes of any length need little memory."""
+    begin = held = 0
+    for place, part in enumerate(parts):
+        if held >= _READ:
+            yield parts[begin:place]
+            begin, held = place, 0
+        held += part.end - part.begin
+    yield parts[begin:]
 
 
 def _check(note: Note, field: str) -> None:

@@ -15,7 +15,7 @@ _END = re.compile(
 )
 
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
-_PASSAGE = 4000  # characters at most: some 20 ms of reading
+_PASSAGE = 2000  # characters at most: some 70 ms of reading
 _SEARCHED = 1000
 _SPACE = re.compile(r"\s")
 _MARK = 206  # characters of "[**...**]" at most
@@ -38,7 +38,7 @@ def sentences(note: str) -> Iterator[tuple[int, int]]:
 def passages(note: str) -> Iterator[tuple[int, int]]:
     """Half-open ranges of code points, in order, which together are the note: of a short one, all of it.
 
-    A longer one is cut where nothing reaches over: at the last blank line among the last 1,000 of 4,000 characters.
+    A longer one is cut where nothing reaches over: at the last blank line among the last 1,000 of 2,000 characters.
     Where those have none it is at the last end of a sentence, the last space, or anywhere but in a de-identification
     mark.
     """

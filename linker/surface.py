@@ -69,7 +69,9 @@ def normalise(text: str) -> str:
     if text.isascii():
         return american(_spaced(text.lower()))
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.replace(_ACUTE, " ")).casefold())
-    return american(_IDLE_GAP.sub("", _spaced(folded.replace(_DOTTED_I, "i").translate(_LIGATURES))))
+    spaced = _spaced(folded.replace(_DOTTED_I, "i").translate(_LIGATURES))
+    # Where a gap goes, a kana may meet a mark that makes another of it.
+    return american(unicodedata.normalize("NFKC", _IDLE_GAP.sub("", spaced)))
 
 
 def words(text: str) -> Iterator[tuple[int, int]]:

@@ -30,8 +30,10 @@ from linker.bulk.rows import (
     output_schema,
 )
 from linker.bundles import DEFAULT
+from linker.detection.choice import Detect
 from linker.detection.detector import Span
 from linker.detection.given import spans_of
+from linker.detection.tagger import OnnxTagger
 from linker.detection.whole import WholeDetector
 from linker.errors import InvalidInput
 from linker.language import UNDETERMINED, is_tag
@@ -65,14 +67,17 @@ class BatchAnnotator:
     The bundle is opened by the first batch of a process, and stays open. Its files are memory-mapped, so that processes
     of one machine share them.
 
-    bundle: a directory, or a name as `linker.bundles` knows it, where the batches are annotated. sections, rules: files
-    as `linker annotate` takes them. unit: what begin and end count. is_terms: each note is one mention, and too short
-    for its language to be detected. keep_text: the coded notes have their text as well. language: of the notes, "" has
-    it detected. language_column: a kept column that states it for each; where it is null or empty, `language` does.
+    bundle: a directory, or a name as `linker.bundles` knows it, where the batches are annotated. detect, detector,
+    sections, rules: as `linker annotate` takes them. unit: what begin and end count. is_terms: each note is one
+    mention, and too short for its language to be detected. keep_text: the coded notes have their text as well.
+    language: of the notes, "" has it detected. language_column: a kept column that states it for each; where it is null
+    or empty, `language` does.
     """
 
     bundle: str = DEFAULT
     options: Options = _FIRST
+    detect: Detect = Detect.BOTH
+    detector: Path | None = None
     sections: Path = SECTIONS
     rules: tuple[Path, ...] = ()
     unit: OffsetUnit = OffsetUnit.CODE_POINTS
@@ -146,6 +151,8 @@ def _opened(how: BatchAnnotator) -> Annotator:
     annotator = Annotator(
         Linker.open(how.bundle, workers=1),
         detector=WholeDetector() if how.is_terms else None,
+        detect=how.detect,
+        tagger=OnnxTagger(how.detector) if how.detector else None,
         headers=Headers(None if how.is_terms else how.sections),
         triggers=Triggers([*TRIGGERS, *how.rules]),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,8 @@ from linker.assertion import Triggers
 from linker.bundles import DEFAULT
 from linker.cli.shared import (
     BundleOption,
+    DetectOption,
+    DetectorOption,
     DisplayOption,
     LanguageOption,
     NoteLanguageOption,
@@ -25,11 +28,11 @@ from linker.cli.shared import (
     TypesOption,
     VocabularyOption,
     checked_note_language,
+    open_tagger,
 )
-from linker.console import stderr, stdout
+from linker.console import Advance, progress, stderr, stdout
 from linker.corpus import read_given
 from linker.detection.choice import Detect
-from linker.detection.tagger import OnnxTagger
 from linker.errors import InvalidInput
 from linker.jsonlines import annotated_line
 from linker.notes import AnnotatedNote, Note
@@ -40,6 +43,8 @@ from linker.records import ConceptFilter, RerankMode
 from linker.rendering import coloured, lines_of, page
 from linker.rules import SECTIONS, TRIGGERS
 from linker.sections import Headers
+
+_AT_ONCE = 40_000  # characters, read in some two seconds
 
 
 def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
@@ -71,16 +76,8 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
     rerank: Annotated[
         RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
     ] = RerankMode.AUTO,
-    detect: Annotated[
-        Detect | None,
-        typer.Option(
-            help="What finds mentions: names of the bundle (the default), the trained model, or both (with --detector)."
-        ),
-    ] = None,
-    detector: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A model of your own, as `linker export` wrote it, in place of ours."),
-    ] = None,
+    detect: DetectOption = None,
+    detector: DetectorOption = None,
     sections: SectionsOption = None,
     rules: RulesOption = None,
     note_language: NoteLanguageOption = "",
@@ -112,22 +109,30 @@ def annotate(  # noqa: PLR0913, PLR0917 - a command line has as many options as 
     notes = _notes(files or [], spans)
     if spans and (detect or detector):
         raise InvalidInput("mentions are given, and none is looked for", field="--spans")
-    tagger = OnnxTagger(detector, workers=os.cpu_count() or 1) if detector else None
-    annotator = Annotator(Linker.open(bundle), detect=detect, tagger=tagger, headers=headers, triggers=triggers)
+    tagger = open_tagger(detector, detect, workers=os.cpu_count() or 1)
+    annotator = Annotator(
+        Linker.open(bundle), detect=detect or Detect.BOTH, tagger=tagger, headers=headers, triggers=triggers
+    )
     annotated = []
-    for note_id, asked in notes:
-        (note,) = annotator.annotate([replace(asked, language=stated)], options)
-        annotated.append(note)
-        if as_json:
-            sys.stdout.buffer.write(annotated_line(note, note_id, unit).encode() + b"\n")
-        elif html is None:
-            _show(note)
+    with _reading(sum(len(note.text) for _, note in notes)) as advance:
+        for note_id, asked in notes:
+            (note,) = annotator.annotate([replace(asked, language=stated)], options, advance=advance)
+            annotated.append(note)
+            if as_json:
+                sys.stdout.buffer.write(annotated_line(note, note_id, unit).encode() + b"\n")
+            elif html is None:
+                _show(note)
     if html is not None:
         _write_page(html, annotated)
     for tag in sorted({note.language for note in annotated if note.without_rules}):
         known = ", ".join(sorted(triggers.languages))
         message = f"no rules of assertion for {tag}, only for {known}: write some, and give them with --rules"
         stderr.print(Text(message), soft_wrap=True)
+
+
+def _reading(characters: int) -> AbstractContextManager[Advance]:
+    """Shows how far it has come, unless it is done at once."""
+    return progress("Reading", characters, "characters") if characters > _AT_ONCE else nullcontext(lambda *_: None)
 
 
 def _notes(files: Sequence[str], spans: Path | None) -> list[tuple[str, Note]]:

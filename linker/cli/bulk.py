@@ -24,6 +24,8 @@ from linker.bulk.tolerance import Tolerance
 from linker.bundles import DEFAULT, bundle_path
 from linker.cli.shared import (
     BundleOption,
+    DetectOption,
+    DetectorOption,
     DisplayOption,
     LanguageOption,
     NoteLanguageOption,
@@ -32,9 +34,11 @@ from linker.cli.shared import (
     TypesOption,
     VocabularyOption,
     checked_note_language,
+    open_tagger,
     open_terminology,
 )
 from linker.console import stderr
+from linker.detection.choice import Detect
 from linker.errors import InvalidInput
 from linker.offsets import OffsetUnit
 from linker.options import Options
@@ -129,6 +133,8 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     rerank: Annotated[
         RerankMode, typer.Option(help="Whether the cross-encoder runs, where the bundle has one.")
     ] = RerankMode.AUTO,
+    detect: DetectOption = None,
+    detector: DetectorOption = None,
     sections: SectionsOption = None,
     rules: RulesOption = None,
     note_language: NoteLanguageOption = "",
@@ -203,7 +209,7 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
     )
     options.check()
     sections = sections or SECTIONS
-    Headers(sections), Triggers([*TRIGGERS, *(rules or [])])
+    Headers(sections), Triggers([*TRIGGERS, *(rules or [])]), open_tagger(detector, detect, workers=1)
     reading: Source
     writing: Sink
     if terms:
@@ -217,9 +223,11 @@ def bulk(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         annotate=BatchAnnotator(
             where,
             options,
-            sections,
-            tuple(rules or ()),
-            unit,
+            detect=detect or Detect.BOTH,
+            detector=detector,
+            sections=sections,
+            rules=tuple(rules or ()),
+            unit=unit,
             is_terms=terms,
             language=checked_note_language(note_language),
             language_column=language_column,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from linker.bundles import DEFAULT, bundle_path
-from linker.cli.shared import RulesOption, SectionsOption
+from linker.cli.shared import DetectOption, DetectorOption, RulesOption, SectionsOption
 from linker.errors import InvalidInput
 
 if TYPE_CHECKING:  # gRPC takes a third of a second to import, which the other commands do not need
@@ -53,6 +53,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
     workers: Annotated[
         int | None, typer.Option(min=1, help="Batches linked side by side. Default: one a core.")
     ] = None,
+    detect: DetectOption = None,
+    detector: DetectorOption = None,
     sections: SectionsOption = None,
     rules: RulesOption = None,
     tls_cert: Annotated[
@@ -128,6 +130,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command line has as many options as it 
         "port": port,
         "admin_port": admin_port,
         "workers": workers,
+        "detect": detect,
+        "detector": detector,
         "sections": sections,
         "rules": rules or None,
         "tls_cert": tls_cert,

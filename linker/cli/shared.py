@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from linker.bundles import bundle_path
+from linker.detection.choice import Detect
+from linker.detection.tagger import OnnxTagger, Tagger
 from linker.errors import InvalidInput
 from linker.language import EXPECTED, is_tag
 from linker.manifest import read_manifest, verify
@@ -60,6 +62,17 @@ SectionsOption = Annotated[
     Path | None,
     typer.Option("--sections", metavar="TOML", help="Headers of sections, in place of those that are shipped."),
 ]
+DetectOption = Annotated[
+    Detect | None,
+    typer.Option(
+        help="What finds mentions: names of the bundle, a trained model, or both (the default). Names alone are several"
+        " times faster.",
+    ),
+]
+DetectorOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="A model of your own, as `linker export` wrote it, in place of ours."),
+]
 RulesOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -76,6 +89,13 @@ def open_terminology(bundle: str) -> Terminology:
     path = bundle_path(bundle)
     verify(path, read_manifest(path)[0])
     return Terminology(path)
+
+
+def open_tagger(directory: Path | None, detect: Detect | None, *, workers: int) -> Tagger | None:
+    """A model in place of the shipped one, None for that. Raises `InvalidInput`, `BundleCorrupt`."""
+    if directory and detect is Detect.NAMES:
+        raise InvalidInput("is not asked where names alone are looked for: --detect both, or model", field="--detector")
+    return OnnxTagger(directory, workers=workers) if directory else None
 
 
 def checked_note_language(tag: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from linker.abbreviations import definitions
 from linker.detection.detector import Detector, Span, resolved
@@ -48,7 +49,11 @@ class ShortForms:
             return spans
         self._ask(form for _, form in found)
         other = {span for span, form in found if not self._named[form]}
-        kept = [span for span in spans if span not in other]
+        kept = [
+            replace(span, instead=tuple(one for one in span.instead if one not in other))
+            for span in spans
+            if span not in other
+        ]
         return resolved(kept + [span for span, form in found if self._named[form]])
 
     def _ask(self, forms: Iterator[str]) -> None:

@@ -1,4 +1,4 @@
-"""What finds mentions where the caller gives no detector: names, a trained model, or both."""
+"""What finds mentions where the caller gives no detector: names and a trained model, or one of them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,9 @@ class Detect(StrEnum):
 
 
 def detector_of(
-    bundle: Bundle, *, detect: Detect | None = None, tagger: Tagger | None = None, wanted: ConceptFilter = EVERYTHING
+    bundle: Bundle, *, detect: Detect = Detect.BOTH, tagger: Tagger | None = None, wanted: ConceptFilter = EVERYTHING
 ) -> Detector:
-    """What finds mentions of the concepts that `wanted` lets through.
-
-    detect: None takes names, and with a tagger both. tagger: in place of the shipped one.
-    """
-    if detect is None:
-        detect = Detect.BOTH if tagger else Detect.NAMES
+    """What finds mentions of the concepts that `wanted` lets through. tagger: in place of the shipped one."""
     if detect is Detect.NAMES:
         return DictionaryDetector.of(bundle, wanted=wanted)
     tagger = tagger or shipped_tagger(bundle.workers)

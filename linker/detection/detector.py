@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -12,10 +12,11 @@ class Span:
     """The place of one mention.
 
     pieces: half-open ranges of code points in the note, ascending and apart; one, unless others stand in between, as
-    in "breast [and ovarian] cancer".
+    in "breast [and ovarian] cancer". instead: what is meant where no concept fits it, sorted; not compared.
     """
 
     pieces: tuple[tuple[int, int], ...]
+    instead: tuple[Span, ...] = field(default=(), compare=False)
 
     @property
     def begin(self) -> int:
@@ -29,7 +30,8 @@ class Span:
 
     def moved(self, by: int) -> Span:
         """The same place, so many code points further on."""
-        return Span(tuple((begin + by, end + by) for begin, end in self.pieces))
+        pieces = tuple((begin + by, end + by) for begin, end in self.pieces)
+        return Span(pieces, tuple(span.moved(by) for span in self.instead))
 
     def __lt__(self, other: Span) -> bool:
         """In the order they are read: by begin and end; of a coordination, the part whose own words come first."""

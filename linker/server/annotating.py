@@ -10,6 +10,7 @@ import asyncio
 
 from linker import limits
 from linker.annotation import Annotator
+from linker.detection.choice import Detect
 from linker.notes import Note
 from linker.records import RerankMode
 from linker.requests import AnnotateRequest, Document
@@ -55,7 +56,8 @@ class Annotation:
 
     async def _annotation(self, note: Note) -> linking.Annotation:
         parts = self._annotator.parts(note)
-        costs = [part_cost(part.end - part.begin) for part in parts]
+        tagged = self._annotator.detect is not Detect.NAMES and note.spans is None
+        costs = [part_cost(part.end - part.begin, tagged=tagged) for part in parts]
         of_parts = await self._batcher.run(self._find, parts, costs, self._admission)
         found = [mention for of_part in of_parts for mention in of_part]
         self._found += len(found)

@@ -27,6 +27,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from linker.assertion import Triggers
+from linker.detection.choice import Detect
+from linker.detection.tagger import OnnxTagger
 from linker.errors import InvalidInput
 from linker.limits import MAX_MESSAGE_BYTES
 from linker.rules import TRIGGERS
@@ -90,6 +92,8 @@ class Server:
         opener = partial(
             Snapshot.open,
             cached=settings.cached_mentions,
+            detect=settings.detect,
+            tagger=OnnxTagger(settings.detector) if settings.detector else None,
             headers=Headers(settings.sections),
             triggers=Triggers([*TRIGGERS, *settings.rules]),
         )
@@ -117,7 +121,12 @@ class Server:
     def _add_services(self) -> None:
         settings, timeout_s = self.settings, self.settings.default_timeout_s
         linking = LinkingServicer(
-            self.bundles, self.batcher, self._lookups, in_flight=settings.max_in_flight_batches, timeout_s=timeout_s
+            self.bundles,
+            self.batcher,
+            self._lookups,
+            in_flight=settings.max_in_flight_batches,
+            timeout_s=timeout_s,
+            tagged=settings.detect is not Detect.NAMES,
         )
         terminology = TerminologyServicer(self.bundles, self.batcher, self._lookups, timeout_s=timeout_s)
         admin = AdminServicer(self.bundles, self.batcher, settings)

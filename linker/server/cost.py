@@ -20,7 +20,8 @@ _PAIRS = 12  # candidates that a cross-encoder reads beside a mention
 _CANDIDATE = 10  # tokens of one
 _CONTEXT = 32  # tokens of the context that it sees at most
 _SCANNED = 4096  # characters of a context that are looked through in the time of a token
-_READ = 128  # characters of a document that are read in that time
+_READ = 128  # characters of a document whose names are found in that time...
+_TAGGED = 12  # ...and that a trained model reads
 _APART = 120  # characters of a document for each mention in it...
 _MENTION = 6  # ...of so many tokens
 
@@ -50,9 +51,9 @@ def found_costs(readings: Iterable[Costed], *, reranked: bool = False) -> list[i
     return [_linked(_tokens(reading.text), _CONTEXT, reranked=reranked) for reading in readings]
 
 
-def part_cost(characters: int) -> int:
-    """The tokens of reading so much of a document."""
-    return 1 + characters // _READ
+def part_cost(characters: int, *, tagged: bool = False) -> int:
+    """The tokens of reading so much of a document. tagged: by a trained model."""
+    return 1 + characters // (_TAGGED if tagged else _READ)
 
 
 def link_request_cost(request: linking.LinkMentionsRequest) -> int:
@@ -61,11 +62,16 @@ def link_request_cost(request: linking.LinkMentionsRequest) -> int:
     return sum(token_costs(request.mentions[: limits.MAX_MENTIONS], reranked=reranked))
 
 
-def annotate_request_cost(request: linking.AnnotateDocumentsRequest) -> int:
-    """The tokens of a request that nobody has checked yet, as far as they can be told."""
+def annotate_request_cost(request: linking.AnnotateDocumentsRequest, *, tagged: bool = False) -> int:
+    """The tokens of a request that nobody has checked yet, as far as they can be told.
+
+    tagged: a trained model reads the documents that have no mentions given.
+    """
     mention = _linked(_MENTION - 2, _CONTEXT, reranked=request.options.rerank_mode == linking.RERANK_MODE_ALWAYS)
     documents = request.documents[: limits.MAX_DOCUMENTS]
-    return sum(part_cost(len(d.text)) + mention * _expected(d) for d in documents)
+    return sum(
+        part_cost(len(d.text), tagged=tagged and not d.HasField("given")) + mention * _expected(d) for d in documents
+    )
 
 
 def _expected(document: linking.Document) -> int:

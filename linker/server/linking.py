@@ -36,14 +36,18 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
     """Links mentions, and finds them in documents."""
 
     def __init__(
-        self, bundles: Bundles, batcher: Batcher, lookups: Lookups, *, in_flight: int, timeout_s: float
+        self, bundles: Bundles, batcher: Batcher, lookups: Lookups, *, in_flight: int, timeout_s: float, tagged: bool
     ) -> None:
-        """in_flight: batches of one stream that are worked on at a time. timeout_s: of calls that have no deadline."""
+        """in_flight: batches of one stream that are worked on at a time. timeout_s: of calls that have no deadline.
+
+        tagged: a trained model reads documents.
+        """
         self._bundles = bundles
         self._batcher = batcher
         self._lookups = lookups
         self._in_flight = in_flight
         self._timeout_s = timeout_s
+        self._tagged = tagged
 
     async def LinkMentions(self, request: linking.LinkMentionsRequest, context: Context) -> bytes:  # noqa: N802
         """See the proto. Answers with the bytes of a LinkMentionsResponse, most of them made by the workers."""
@@ -95,7 +99,7 @@ class LinkingServicer(linking_service_pb2_grpc.LinkingServiceServicer):
         return _sized(b"".join((*results, rest.SerializeToString())), "fewer mentions at a time")
 
     async def _annotate(self, request: linking.AnnotateDocumentsRequest, context: Context, choose: Choose) -> bytes:
-        arrived_ns, cost = perf_counter_ns(), annotate_request_cost(request)
+        arrived_ns, cost = perf_counter_ns(), annotate_request_cost(request, tagged=self._tagged)
         self._check_room(cost)
         # Four megabytes of text take longer to check than the event loop has.
         checked = await self._lookups.run(lambda: read_annotate_request(request), timeout_s=self._timeout(context))

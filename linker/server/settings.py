@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from linker.detection.choice import Detect
 from linker.errors import InvalidInput
 from linker.pipeline import CACHED
 from linker.rules import SECTIONS
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     insecure: serve without TLS beyond this machine. grace_s: how long calls may take to end once a stop is asked for.
     tls_cert, tls_key: PEM files, the certificate with its chain; tls_client_ca: clients have to show a certificate
     that one of these authorities signed. tokens: see `linker.server.tokens`. audit_log: see `linker.server.audit`.
+    detect, detector: what finds mentions in them, see `linker.detection.choice`; detector: a model in place of ours.
     sections, rules: by which notes are read, see `linker.sections` and `linker.assertion`; rules are beside those that
     are shipped. metrics_port: None serves no metrics. core_dumps: allow them although they hold clinical text.
     max_metadata_bytes: headers of a call; max_concurrent_streams: calls of one connection; max_connections: of
@@ -57,6 +59,8 @@ class Settings(BaseSettings):
     tls_client_ca: Path | None = None
     tokens: Path | None = None
     audit_log: Path | None = None
+    detect: Detect = Detect.BOTH
+    detector: Path | None = None
     sections: Path = SECTIONS
     rules: Annotated[tuple[Path, ...], NoDecode] = ()
     metrics_host: str = LOOPBACK
@@ -106,6 +110,9 @@ def read_settings(given: Mapping[str, object]) -> Settings:
         # Some have no option: what is wrong is named as it was given.
         raise InvalidInput(first["msg"], field=_option(name) if name in chosen else _variable(name)) from None
     _check_tls(settings)
+    if settings.detector and settings.detect is Detect.NAMES:
+        message = "is not asked where names alone are looked for: --detect both, or model"
+        raise InvalidInput(message, field=_option("detector"))
     return settings
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from linker.annotation import Annotator
 from linker.assertion import Triggers
+from linker.detection.choice import Detect
+from linker.detection.tagger import Tagger
 from linker.errors import BundleError
 from linker.options import Options
 from linker.pipeline import CACHED, Linker
@@ -35,18 +37,20 @@ class Snapshot:
         *,
         name: str = "",
         cached: int = CACHED,
+        detect: Detect = Detect.BOTH,
+        tagger: Tagger | None = None,
         headers: Headers | None = None,
         triggers: Triggers | None = None,
     ) -> Snapshot:
         """Verify and open the bundle at `path`, to be served as `name`, its linker remembering `cached` mentions.
 
-        headers, triggers: by which notes are read, in place of those that are shipped.
+        detect, tagger: what finds mentions in notes. tagger, headers, triggers: in place of those that are shipped.
 
         Raises `BundleError` and its kinds.
         """
         # One worker: batches run side by side, so a batch has no need of threads of its own.
         linker = Linker.open(path, workers=1, cached=cached)
-        annotator = Annotator(linker, headers=headers, triggers=triggers)
+        annotator = Annotator(linker, detect=detect, tagger=tagger, headers=headers, triggers=triggers)
         return cls(annotator, provenance_message(linker.bundle, version("medlinker"), name=name))
 
     @property

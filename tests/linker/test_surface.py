@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from linker.surface import normalise
@@ -14,6 +14,7 @@ european = st.text(alphabet="aeinouzAEINOUZáéíñöüßœæçøıİŒß'’´`
 unspaced = st.text(alphabet="糖尿病性コレラガｶﾞー々１型 、，・ab", min_size=1)
 
 
+@example("カ#\u3099")  # a kana and a sound mark, which are one character once nothing is between
 @given(st.text() | european | unspaced)
 def test_idempotent(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)

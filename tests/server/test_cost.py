@@ -7,12 +7,12 @@ from linker.server.cost import annotate_request_cost, found_costs, link_request_
 from linker.v1 import linking_service_pb2 as linking
 
 
-def document(length: int, given: int | None = None, **options: int) -> int:
+def document(length: int, given: int | None = None, *, tagged: bool = False, **options: int) -> int:
     message = linking.Document(text="a" * length)
     if given is not None:
         message.given.SetInParent()
         message.given.spans.extend([linking.MentionSpan()] * given)
-    return annotate_request_cost(linking.AnnotateDocumentsRequest(documents=[message], options=options))
+    return annotate_request_cost(linking.AnnotateDocumentsRequest(documents=[message], options=options), tagged=tagged)
 
 
 def test_a_long_context_costs() -> None:
@@ -32,6 +32,8 @@ def test_a_document_costs_its_reading_and_the_mentions_expected() -> None:
     assert document(10_000) > part_cost(10_000)
     assert document(10_000, given=0) == part_cost(10_000)
     assert document(0, given=5) > document(0, given=4)
+    assert document(10_000, tagged=True) > 2 * document(10_000)  # a model reads it
+    assert document(10_000, given=0, tagged=True) == document(10_000, given=0)
     assert document(10_000, rerank_mode=linking.RERANK_MODE_ALWAYS) > 10 * document(10_000)
 
 

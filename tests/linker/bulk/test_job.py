@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from linker.bulk import job as module
+from linker.bulk.annotator import BatchAnnotator
 from linker.bulk.charts import draw
 from linker.bulk.job import Job, run
 from linker.bulk.journal import open_journal
@@ -24,6 +25,7 @@ from linker.bulk.sources.database import DatabaseSource
 from linker.bulk.sources.jsonlines import JsonLinesSource
 from linker.bulk.summary import Summary
 from linker.bulk.tolerance import Tolerance
+from linker.detection.choice import Detect
 from linker.errors import InvalidInput, JobError
 from linker.options import Options
 from tests.linker.bulk.conftest import notes, write_notes, written
@@ -205,7 +207,7 @@ def test_a_line_of_the_journal_cut_off_costs_its_chunk_alone(job: Callable[..., 
     assert len(list((of.out / "notes").iterdir())) == 3
 
 
-def test_notes_of_every_kind_are_all_there(job: Callable[..., Job]) -> None:
+def test_notes_of_every_kind_are_all_there(bundle: Path, job: Callable[..., Job]) -> None:
     rows = [
         *({"note_id": "same", "text": text} for text in ("asthma", "asthma", "MI")),
         {"note_id": None, "text": "asthma"},
@@ -215,8 +217,9 @@ def test_notes_of_every_kind_are_all_there(job: Callable[..., Job]) -> None:
         {"note_id": "long", "text": "word " * 2_000_000},
         {"note_id": "longer", "text": "a" * 10_000_001},
     ]
-    outcome = run(job(rows))
-    found = [json.loads(row) for row in written(job(rows).out).elements()]
+    of = job(rows, annotate=BatchAnnotator(str(bundle), detect=Detect.NAMES))  # a model takes minutes for the long one
+    outcome = run(of)
+    found = [json.loads(row) for row in written(of.out).elements()]
     assert sorted(str(row["note_id"]) for row in found) == sorted(str(row["note_id"]) for row in rows)
     assert {row["note_id"]: row["error"] for row in found if row["error"]} == {"null": "no_text", "longer": "too_long"}
     assert outcome.summary.errors == {"no_text": 1, "too_long": 1}

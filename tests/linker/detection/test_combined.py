@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker import ConceptFilter, Linker
+from linker import ConceptFilter, Linker, Options
 from linker.annotation import Annotator
 from linker.detection.choice import Detect, detector_of
 from linker.detection.tagger import BEGIN, INSIDE, OUTSIDE, Tagged
 from linker.detection.windows import pieces_of
+from linker.notes import Note
 
 
 class Words:
@@ -40,8 +41,10 @@ class Words:
         return tagged
 
 
-NAMES = ["asthma", "pneumonia", "breast cancer", "ovarian cancer", "gastric ulcer", "affected"]
-DISEASE = r"(?:(?:severe )?(?:gastric|breast|ovarian) (?:ulcer|cancer)s?|asthma|pneumonia|rare ulcer\w*)(?! society)"
+NAMES = ["asthma", "pneumonia", "breast cancer", "ovarian cancer", "gastric ulcer", "affected", "floating spleens"]
+DISEASE = (
+    r"(?:(?:severe )?(?:gastric|breast|ovarian) (?:ulcer|cancer)s?|(?<!on )asthma|pneumonia|rare ulcer\w*)(?! society)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def tests(build_bundle) -> Linker:
 
 
 def found(linker: Linker, note: str, **options) -> list[str]:
-    tagger = Words({"disease": DISEASE, "place": "Paris"})
+    tagger = Words({"disease": DISEASE, "place": "Paris", "drug": "(?<=on )[Aa](sthma|STHMA)"})
     detector = detector_of(linker.bundle, tagger=tagger, **options)
     return [span.text(note) for span in detector.detect([note])[0]]
 
@@ -69,6 +72,11 @@ def found(linker: Linker, note: str, **options) -> list[str]:
         ("a severe gastric ulcer", ["severe gastric ulcer"]),  # the model says where it begins
         ("both were affected by asthma", ["asthma"]),  # a name of a type that it knows, and none here
         ("the asthma society", []),
+        ("now on asthma", []),  # something else of that name
+        ("now on ASTHMA", []),
+        ("the ASTHMA society", ["ASTHMA"]),  # in capitals the model may not know it
+        ("had floating spleens", ["floating spleens"]),  # it does not know that name at all
+        ("(rare ulcer: asthma)", ["rare ulcer", "asthma"]),
         ("in Paris", []),  # of no type that the bundle is about
         ("breast and ovarian cancer", ["breast cancer", "ovarian cancer"]),  # its parts, not the whole
         ("[**asthma**] rare [**ulcer**] ulcer", []),
@@ -106,6 +114,21 @@ def test_spans_lie_in_the_note_sorted(diseases: Linker, note: str) -> None:
     assert spans == sorted(spans)
     assert all(0 <= begin < end <= len(note) for span in spans for begin, end in span.pieces)
     assert detector.detect(["asthma", note])[1] == spans
+
+
+@pytest.mark.parametrize("least", [0.0, 0.97])
+def test_names_stand_in_for_a_proposal_that_no_concept_fits(diseases: Linker, least: float) -> None:
+    note = "known asthma attack clinic asthma, later a pneumonia"
+    proposal = note[note.index("asthma") : note.index(",")]
+    annotator = Annotator(diseases, tagger=Words({"disease": f"{proposal}|asthma|pneumonia"}))
+    options = Options(min_confidence=least)
+    shown = annotator.annotate([note], options)[0].mentions
+    names = ["asthma", "asthma"] if least else [proposal]
+    assert [m.span.text(note) for m in shown] == [*names, "pneumonia"]
+    assert [m.span for m in shown] == sorted(m.span for m in shown)
+    (found,) = annotator.find(annotator.parts(Note(note)), options)
+    together = annotator.link(found, options)[0]
+    assert [annotator.link([mention], options)[0][0] for mention in found] == together  # as a server may cut them
 
 
 def test_a_proposal_that_fits_no_concept_is_not_shown(diseases: Linker) -> None:
