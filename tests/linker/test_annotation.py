@@ -65,6 +65,16 @@ def test_an_answer_does_not_depend_on_other_notes(annotator: Annotator, note: An
     assert annotator.annotate([]) == []
 
 
+def test_it_says_how_far_it_has_come(annotator: Annotator) -> None:
+    long = f"{NOTE}\n\n" * 400
+    advanced: list[int] = []
+    (read, _) = annotator.annotate([long, NOTE], advance=advanced.append)
+    assert sum(advanced) == len(long) + len(NOTE)
+    assert len(advanced) > 1
+    assert max(advanced) < 70_000
+    assert len(read.mentions) > 400
+
+
 def test_links_are_those_of_the_linker(linker: Linker, note: AnnotatedNote) -> None:
     assert [m.link for m in note.mentions] == linker.link([m.link.mention for m in note.mentions])
 

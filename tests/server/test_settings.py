@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from linker.detection.choice import Detect
 from linker.errors import InvalidInput
 from linker.server.settings import Settings, read_settings
 
@@ -24,6 +25,14 @@ def test_files_of_rules_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings({}).rules == (Path("a.toml"), Path("b.toml"))
     assert read_settings({"rules": [Path("d.toml")], "sections": None}).rules == (Path("d.toml"),)
     assert read_settings({}).sections == Path("c.toml")
+
+
+def test_what_finds_mentions_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings({}).detect is Detect.BOTH
+    monkeypatch.setenv("LINKER_DETECT", "names")
+    assert read_settings({}).detect is Detect.NAMES
+    with pytest.raises(InvalidInput, match=r"^--detector .*: is not asked .* --detect both"):
+        read_settings({"detector": Path("mine")})
 
 
 def test_bad_values_are_named_as_they_were_given(monkeypatch: pytest.MonkeyPatch) -> None:

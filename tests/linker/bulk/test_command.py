@@ -44,6 +44,8 @@ def test_notes_in_coded_notes_out(run: Callable, bundle: Path, tmp_path: Path) -
         (("{}", "--keep", "text"), "--keep: 'text' is no column to keep"),
         (("{}", "--max-errors", "few"), "--max-errors: expected a share"),
         (("{}", "--rules", "none.toml"), "none.toml: cannot be read"),
+        (("{}", "--detect", "names", "--detector", "mine"), "--detector: is not asked where names alone"),
+        (("{}", "--detector", "mine"), "mine/config.json: expected a model's config.json"),
         (("{}", "--codes", "NOPE"), "codes[0]: expected"),
         (("{}", "--note-language", "es_MX"), "--note-language es_MX: expected a language tag"),
         (("{}", "--note-language-column", "lang"), "expected the column 'lang'; has note_id, text"),

@@ -118,6 +118,7 @@ def test_another_job_in_the_same_folder_is_refused(job: Callable[..., Job]) -> N
     filtered = replace(of.annotate, options=Options(top_k=1, min_confidence=0.9))
     for changed, said in {
         replace(of, annotate=filtered): r"options.min_confidence was None, is 0.9. Choose another --out",
+        replace(of, annotate=replace(of.annotate, detect=Detect.NAMES)): "detect was both, is names",
         replace(of, chunk_notes=5): "chunk notes was 4, is 5",
         replace(of, sink=JsonLinesSink()): r"output was ParquetSink\(\), is JsonLinesSink\(\)",
         replace(of, source=JsonLinesSource(of.source.files, Columns(keep=("x",)))): "columns was",
