@@ -138,7 +138,8 @@ def build(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
         ),
     ] = None,
     no_abbreviations: Annotated[
-        bool, typer.Option("--no-abbreviations", help="Leave out the short forms that are shipped.")
+        bool,
+        typer.Option("--no-abbreviations", help="Leave out the short forms and everyday wordings that are shipped."),
     ] = False,
     update: Annotated[
         str | None,

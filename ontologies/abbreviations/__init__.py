@@ -1,4 +1,4 @@
-"""Short forms that notes use and terminologies lack: "HTN" becomes a name of what is called "hypertension".
+"""Short forms and everyday wordings that terminologies lack: "HTN" becomes a name of what is called "hypertension".
 
 A list says what short forms mean, and a bundle's own names say which concepts these meanings are. Nothing else is
 added: a meaning that no concept is called by is left out, and a short form that is somebody's name already stays
@@ -19,7 +19,7 @@ from ontologies.errors import SourceError
 from ontologies.records import Name, Release, TermType
 
 HERE = Path(__file__).parent
-SHIPPED = tuple(sorted(HERE.glob("*.tsv")))  # each named after its language
+SHIPPED = tuple(sorted(HERE.glob("*.tsv")))  # each named after its language, and what else it is of
 SOURCE = "abbreviations"
 _EXACT = TermType.RELATED.rank  # names of a lower rank say what a concept is
 
@@ -61,7 +61,7 @@ def read_abbreviations(path: Path) -> Abbreviations:
     except UnicodeDecodeError:
         raise SourceError("expected UTF-8", path=path) from None
     shipped = path in SHIPPED
-    language = path.stem if shipped else ""
+    language = path.stem.partition("-")[0] if shipped else ""
     meanings = []
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
