@@ -27,7 +27,8 @@ from linker.language import EXPECTED, LanguageDetector, is_tag
 from linker.notes import AnnotatedMention, AnnotatedNote, Note, mention_at
 from linker.options import DEFAULTS, Options
 from linker.pipeline import Linker, Timings
-from linker.records import Assertion, ConceptFilter, Link, MatchSource, Mention
+from linker.records import Assertion, ConceptFilter, Link, Mention
+from linker.reranking import is_named
 from linker.sections import Headers, Outline
 from linker.sentences import passages
 
@@ -239,7 +240,7 @@ class Annotator:
 
     def _shown(self, found: Sequence[FoundMention], options: Options) -> tuple[list[AnnotatedMention | None], Timings]:
         mentions, readings = [m.mention for m in found], [m.reading for m in found]
-        links, timings = self.linker.link_as_read(mentions, readings, options)
+        links, timings = self.linker.link_as_read(mentions, readings, options, guessed=[not m.is_given for m in found])
         shown = [
             AnnotatedMention(m.span, link, m.assertions, m.section) if m.is_given or _is_named(link) else None
             for m, link in zip(found, links, strict=True)
@@ -290,4 +291,4 @@ def _check(note: Note, field: str) -> None:
 
 def _is_named(link: Link) -> bool:
     """Does a concept fit, or is this at least a name of some?"""
-    return link.concept is not None or any(found.source is not MatchSource.DENSE for found in link.candidates)
+    return link.concept is not None or is_named(link.candidates)

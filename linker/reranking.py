@@ -76,6 +76,11 @@ def is_certain(candidates: Sequence[Candidate]) -> bool:
     return len(candidates) < 2 or named == 1
 
 
+def is_named(candidates: Sequence[Candidate]) -> bool:
+    """Is the mention a name of any of them?"""
+    return any(candidate.source is not MatchSource.DENSE for candidate in candidates)
+
+
 class OnnxReranker:
     """A cross-encoder exported to ONNX.
 

@@ -77,17 +77,19 @@ class CombinedDetector:
         if not kinds:
             return True
         shares = np.max([tags.shares(begin, end) for begin, end in span.pieces], axis=0)
-        if shares[kinds].max() >= _UNLIKELY:
+        own, most = shares[kinds].max(), shares.max()
+        if own >= TAKEN:
             return True
-        is_other, is_none = shares.max() > _LIKELY, shares.max() < _UNLIKELY
         if surface.isupper():
-            return not is_other
-        alone = self._alone(surface)
+            return bool(own >= _UNLIKELY or most <= _LIKELY)
+        alone, is_word = self._alone(surface), " " not in surface
+        if own >= _UNLIKELY:
+            return not is_word or bool(alone.max() >= _UNLIKELY)
         if alone[kinds].max() > TAKEN:
-            return not is_other and not is_none
+            return bool(_UNLIKELY <= most <= _LIKELY)
         if alone.max() > TAKEN:
             return True
-        return not is_other and (" " in surface or not is_none)
+        return bool(most <= _LIKELY and (most >= _UNLIKELY or not is_word))
 
     def _read_alone(self, surface: str) -> NDArray[np.float32]:
         """How likely the whole of a text is a mention of each type, (types,) float32."""

@@ -109,6 +109,24 @@ def test_who_is_sure_is_not_read_and_the_gate_says_how_sure(reranked: Linker) ->
         assert always[0].rerank_score is not None
 
 
+@pytest.mark.parametrize(("mention", "least"), [("zebra crossing", 0.5), ("cold", 0.999)])
+def test_a_guess_without_hope_is_not_read_unless_it_is_a_name(reranked: Linker, mention: str, least: float) -> None:
+    """What a detector guessed and retrieval finds nothing near; what it was given, or knows as a name, is read."""
+
+    def is_read(options: Options, *, guessed: bool) -> bool:
+        batch = [Mention(mention)]
+        ((link,), _) = reranked.link_as_read(batch, batch, options, guessed=[guessed])
+        return any(c.rerank_score is not None for c in link.candidates)
+
+    asked = Options(min_confidence=least)
+    sure = reranked.link([mention], Options(rerank=RerankMode.NEVER))[0].candidates[0].confidence
+    assert sure < least / 2
+    assert is_read(asked, guessed=False)
+    assert is_read(asked, guessed=True) is (mention == "cold")
+    assert is_read(Options(min_confidence=sure), guessed=True)  # less was asked for
+    assert is_read(replace(asked, rerank=RerankMode.ALWAYS), guessed=True)
+
+
 def test_the_ablation_says_what_the_pipeline_does(reranked: Linker) -> None:
     """Policies applied to candidates scored once give the ranks and pairs of the linker under each mode."""
     location = Path(__file__).parents[2] / "benchmarks/rerank.py"
