@@ -85,11 +85,10 @@ class CombinedDetector:
         alone, is_word = self._alone(surface), " " not in surface
         if own >= _UNLIKELY:
             return not is_word or bool(alone.max() >= _UNLIKELY)
-        if alone[kinds].max() > TAKEN:
-            return bool(_UNLIKELY <= most <= _LIKELY)
-        if alone.max() > TAKEN:
+        is_known = alone[kinds].max() > TAKEN
+        if alone.max() > TAKEN and not is_known:
             return True
-        return bool(most <= _LIKELY and (most >= _UNLIKELY or not is_word))
+        return bool(most <= _LIKELY and (most >= _UNLIKELY or not (is_known or is_word)))
 
     def _read_alone(self, surface: str) -> NDArray[np.float32]:
         """How likely the whole of a text is a mention of each type, (types,) float32."""
