@@ -32,7 +32,7 @@ def fingerprint(
     """Of a job. Raises `BundleError`, and `InvalidInput` where a file of rules cannot be read."""
     how = asdict(annotate) | {"bundle": read_manifest(bundle_path(annotate.bundle))[1]}
     how |= {"sections": _content(annotate.sections), "rules": [_content(path) for path in annotate.rules]}
-    how |= {"detector": [_content(path) for path in sorted(annotate.detector.iterdir())] if annotate.detector else ""}
+    how |= {"detector": [_content(path) for path in sorted(annotate.detector.glob("*.*"))] if annotate.detector else ""}
     return {
         "code": f"{version('medlinker')} {_code()}",
         **dict(_flat(how, "")),
