@@ -82,9 +82,12 @@ def read_gnuhealth(path: str | Path, options: Options) -> Source:
 def _packed(path: Path) -> list[str]:
     try:
         with tarfile.open(path) as archive:
-            return [member.name for member in archive if member.isfile() and _PACKED.search(member.name)]
+            names = [member.name for member in archive if member.isfile() and _PACKED.search(member.name)]
     except (tarfile.TarError, OSError, EOFError) as error:
         raise SourceError(f"expected a whole tar archive, got: {error}", path=path) from None
+    if outside := next((name for name in names if name.startswith("/") or ".." in name.split("/")), None):
+        raise SourceError(f"expected files below one folder, got {outside}", path=path)
+    return names
 
 
 def _unpack(path: Path) -> Path:
@@ -93,7 +96,13 @@ def _unpack(path: Path) -> Path:
         raise SourceError(f"expected {_DISEASES}, or a tar archive with it", path=path)
     names, folder = set(_packed(path)), Path(mkdtemp(prefix="gnuhealth-"))
     with tarfile.open(path) as archive:
-        archive.extractall(folder, [member for member in archive if member.name in names], filter="data")
+        for member in archive:
+            content = archive.extractfile(member) if member.name in names else None
+            if content:
+                target = folder / member.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with content, target.open("wb") as file:
+                    shutil.copyfileobj(content, file)
     return folder
 
 

@@ -100,6 +100,18 @@ def test_an_archive_and_the_list_alone_say_the_same(folder, tmp_path):
         read(tmp_path / "cut.tar.xz")
 
 
+@pytest.mark.parametrize("inside", ["../data/diseases.xml", "/data/diseases.xml", "a/../../data/diseases.xml"])
+def test_an_archive_writes_nothing_beside_its_folder(folder, tmp_path, inside):
+    archive = tmp_path / "bad.tar"
+    with tarfile.open(archive, "w") as tar:
+        entry = tar.gettarinfo(folder / "data" / "diseases.xml")
+        entry.name = inside
+        with (folder / "data" / "diseases.xml").open("rb") as content:
+            tar.addfile(entry, content)
+    with pytest.raises(SourceError, match=f"expected files below one folder, got {inside}"):
+        read(archive)
+
+
 def test_filters(folder):
     assert {name for _, name, _ in names(read(folder, Options(languages=("pt",))))} == {"Terçã", 'Terçã de "otoño"'}
     assert names(read(folder, Options(semantic_types=("Neoplasms",)))) == []
