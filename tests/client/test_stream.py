@@ -56,12 +56,18 @@ def test_no_mentions(drive: Drive, serving: Any) -> None:
     assert drive(serving.address, lambda client: drained(client, []), BY_TWO) == []
 
 
-def test_batches_that_fail_are_sent_again_or_end_it(drive: Drive, serving: Any, scripted: Any) -> None:
+def test_batches_that_fail_are_sent_again(drive: Drive, serving: Any, scripted: Any) -> None:
     scripted.faults += [None, scripted.busy(0.01), scripted.fault("UNAVAILABLE"), None, scripted.busy(0.01)]
     assert answers(drive(serving.address, drained, BY_TWO)) == TEXTS
+
+
+def test_a_fault_ends_it(drive: Drive, serving: Any, scripted: Any) -> None:
     scripted.faults += [None, scripted.fault("INTERNAL", "a bug")]
     with pytest.raises(ServerFault, match="a bug"):
         drive(serving.address, drained, BY_TWO)
+
+
+def test_a_bad_mention_is_named_by_its_place_in_the_whole(drive: Drive, serving: Any, scripted: Any) -> None:
     scripted.faults += [None, None, scripted.bad("mentions[1].text")]
     with pytest.raises(InvalidInput) as raised:
         drive(serving.address, drained, BY_TWO)
