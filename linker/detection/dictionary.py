@@ -69,13 +69,27 @@ class DictionaryDetector:
     def _detect_in(self, note: str, words: Sequence[Word]) -> list[Span]:
         spans = coordinated(note, words, self._forms, self.is_name)
         for start in range(len(words)):
-            past = start
+            begin = past = words[start].begin
             for end, rows in self._forms.walk(words, start):
-                if self._is_meant(note, words, range(start, end), rows):
-                    past = end
-            if past > start:
-                spans.append(Span(((words[start].begin, words[past - 1].end),)))
+                closed = self._with_bracket(note, begin, words[end - 1].end)
+                if closed and self._is_meant(note, words, range(start, end), rows):
+                    past = closed
+            if past > begin:
+                spans.append(Span(((begin, past),)))
         return resolved(spans)
+
+    def _with_bracket(self, note: str, begin: int, end: int) -> int | None:
+        """Where a name ends, with the bracket that it needs behind it: "iron (III)". None where it cuts one in two.
+
+        Nor does a name go into a bracket that is a mention itself: "chronic obstructive lung disease (COPD)" are two.
+        """
+        surface = note[begin:end]
+        if _is_balanced(surface):
+            return end
+        opening = max(map(surface.rfind, "(["))
+        if _is_balanced(note[begin : end + 1]) and not self.is_name(normalise(surface[opening + 1 :])):
+            return end + 1
+        return None
 
     def _is_meant(self, note: str, words: Sequence[Word], places: range, rows: Rows) -> bool:
         in_capitals = self._name(rows)
@@ -118,6 +132,10 @@ def _runs(words: Iterable[Word]) -> Iterator[list[Word]]:
         run.append(word)
     if run:
         yield run
+
+
+def _is_balanced(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count("[") == text.count("]")
 
 
 def _is_shouted(note: str, words: Sequence[Word], places: range) -> bool:

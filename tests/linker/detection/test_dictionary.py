@@ -89,6 +89,24 @@ def test_lists_share_their_last_words(build_bundle) -> None:
     assert found(detector, "breast, and a cancer") == []
 
 
+@pytest.mark.parametrize(
+    ("note", "mentions"),
+    [
+        ("lung disease (LD).", ["lung disease", "LD"]),  # what is in the bracket is a mention itself
+        ("anemia (type 2), worse", ["anemia (type 2)"]),  # it is none, and belongs to the name
+        ("anemia [type 2]", ["anemia [type 2]"]),
+        ("anemia (type 2 of late)", ["anemia"]),  # a name that would cut a bracket in two
+        ("(anemia) type 2", ["anemia"]),
+        ("(anemia type 2)", ["anemia type 2"]),
+        ("oxo(2)pentane", ["oxo(2)pentane"]),
+    ],
+)
+def test_no_name_cuts_a_bracket_in_two(build_bundle, note: str, mentions: list[str]) -> None:
+    rows = ["1\tlung disease", "1\tLD", "1\tlung disease LD", "2\tanemia", "3\tanemia, type 2", "4\toxo-2-pentane"]
+    made = build_bundle("concept_id\tname\n" + "".join(f"C:{row}\n" for row in rows))
+    assert found(DictionaryDetector.of(made.bundle), note) == mentions
+
+
 def test_a_filter_leaves_names_out(linker: Linker) -> None:
     substances = DictionaryDetector.of(linker.bundle, wanted=ConceptFilter(frozenset({"substance"})))
     assert found(substances, "metformin for asthma") == ["metformin"]
